@@ -1,0 +1,1 @@
+//! Hosts any handler function on hyper.

@@ -1,0 +1,1 @@
+//! The embedded account store, on native_db.

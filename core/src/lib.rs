@@ -1,0 +1,1 @@
+//! The pure core: an `http::Request` in, an `http::Response` out.

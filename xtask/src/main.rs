@@ -1,0 +1,2 @@
+//! The build and deployment commands.
+fn main() {}
