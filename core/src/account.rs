@@ -1,0 +1,100 @@
+//! The account and its id: what a store holds, free of any store's or format's attributes.
+
+use std::borrow::Cow;
+use std::fmt;
+
+/// An account, as every store hands it out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// What the account is found by.
+    pub id: AccountId,
+    /// The name of its owner: any string, also an empty one.
+    pub name: String,
+}
+
+/// The id of an account: 1 to 64 bytes of UTF-8.
+///
+/// Whoever holds one need not check it again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(String);
+
+impl AccountId {
+    /// The longest id there can be, in bytes of UTF-8.
+    pub const MAX_LEN: usize = 64;
+
+    /// Takes `id` as it is.
+    pub fn new(id: impl Into<String>) -> Result<Self, AccountIdError> {
+        let id = id.into();
+        match id.len() {
+            0 => Err(AccountIdError::Empty),
+            1..=Self::MAX_LEN => Ok(Self(id)),
+            _ => Err(AccountIdError::TooLong),
+        }
+    }
+
+    /// Parses one segment of a URI path, percent-encoded as RFC 3986, section 2.1, says.
+    ///
+    /// `%2F` becomes a slash within the id; it separates nothing.
+    pub fn parse(segment: &str) -> Result<Self, AccountIdError> {
+        let id = decode_segment(segment).ok_or(AccountIdError::Malformed)?;
+        Self::new(id)
+    }
+
+    /// The id itself, decoded.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why a text is not the id of any account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccountIdError {
+    /// There is no id without a byte.
+    Empty,
+    /// More than [`AccountId::MAX_LEN`] bytes: no account can have it.
+    TooLong,
+    /// Not percent-encoded UTF-8: nobody can say what was meant.
+    Malformed,
+}
+
+impl fmt::Display for AccountIdError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("an account id has at least 1 byte"),
+            Self::TooLong => write!(f, "an account id has at most {} bytes", AccountId::MAX_LEN),
+            Self::Malformed => {
+                f.write_str("an account id is one path segment of percent-encoded UTF-8")
+            }
+        }
+    }
+}
+
+impl std::error::Error for AccountIdError {}
+
+/// Decodes one path segment; `None` if a `%` lacks its two hexadecimal digits or the bytes are not
+/// UTF-8. A `+` is a plus: the rule that makes it a blank is one of forms, not of paths.
+pub(crate) fn decode_segment(segment: &str) -> Option<Cow<'_, str>> {
+    if !segment.contains('%') {
+        return Some(Cow::Borrowed(segment));
+    }
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut bytes = segment.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => hex_digit(bytes.next()?)? << 4 | hex_digit(bytes.next()?)?,
+            plain => plain,
+        });
+    }
+    String::from_utf8(decoded).ok().map(Cow::Owned)
+}
+
+fn hex_digit(byte: u8) -> Option<u8> {
+    let digit = char::from(byte).to_digit(16)?;
+    u8::try_from(digit).ok()
+}

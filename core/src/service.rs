@@ -1,0 +1,211 @@
+//! The routes: one request in, one answer out.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, LOCATION};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use serde::Serialize;
+
+use crate::account::decode_segment;
+use crate::health::Verdict;
+use crate::response::{empty, json, problem, to_json, with_cause};
+use crate::{Account, AccountId, AccountIdError, AccountStore, Health};
+
+/// The account service: a pure function over an injected store, and the health state of the
+/// process that runs it.
+pub struct AccountService<S> {
+    store: S,
+    health: Health,
+    served_by: String,
+    testability: bool,
+}
+
+/// The paths there are. Everything else is a 404.
+enum Route<'a> {
+    Account(&'a str),
+    Health,
+    ForceHealth(&'a str),
+}
+
+impl<S: AccountStore> AccountService<S> {
+    /// Serves the accounts of `store`. `served_by` names this replica in every account answered.
+    pub fn new(store: S, served_by: impl Into<String>) -> Self {
+        Self { store, health: Health::default(), served_by: served_by.into(), testability: false }
+    }
+
+    /// Switches the route `/testability/healthy/{state}` on or off. It is off at first, because it
+    /// lets anybody have the process replaced.
+    #[must_use]
+    pub fn with_testability(self, on: bool) -> Self {
+        Self { testability: on, ..self }
+    }
+
+    /// The health state, for the host to announce that the process drains.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Answers one request. Never panics unless the store does; blocks only as long as the store.
+    ///
+    /// A 503 carries its [`Cause`](crate::response::Cause) as an extension, for the log.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "every host and handler shares this signature"
+    )]
+    pub fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let mut response = match self.route(request.uri().path()) {
+            Some(route) => self.dispatch(&route, request.method()),
+            None => self.redirect(request.uri()).unwrap_or_else(|| {
+                problem(StatusCode::NOT_FOUND, "There is nothing at this path.")
+            }),
+        };
+        if request.method() == Method::HEAD {
+            // RFC 9110, section 9.3.2: the headers of a GET, its Content-Length included.
+            *response.body_mut() = Bytes::new();
+        }
+        response
+    }
+
+    /// A path matches literally, in its encoded form, so that whoever filters by path in front of
+    /// the service sees what it sees. Only what is variable is decoded, and not before here.
+    fn route<'a>(&self, path: &'a str) -> Option<Route<'a>> {
+        let mut segments = path.strip_prefix('/')?.split('/');
+        let mut next = || segments.next();
+        match (next(), next(), next(), next()) {
+            (Some("health"), None, ..) => Some(Route::Health),
+            (Some("accounts"), Some(id), None, _) if !id.is_empty() => Some(Route::Account(id)),
+            (Some("testability"), Some("healthy"), Some(state), None)
+                if self.testability && !state.is_empty() =>
+            {
+                Some(Route::ForceHealth(state))
+            }
+            _ => None,
+        }
+    }
+
+    fn dispatch(&self, route: &Route<'_>, method: &Method) -> Response<Bytes> {
+        let read = method == Method::GET || method == Method::HEAD;
+        match route {
+            Route::Account(id) if read => self.account(id),
+            Route::Account(_) => method_not_allowed("GET, HEAD"),
+            Route::Health if read => not_stored(self.check_health()),
+            Route::Health => not_stored(method_not_allowed("GET, HEAD")),
+            Route::ForceHealth(state) if method == Method::GET => {
+                not_stored(self.force_health(state))
+            }
+            // Not even HEAD, which must not change anything.
+            Route::ForceHealth(_) => not_stored(method_not_allowed("GET")),
+        }
+    }
+
+    fn account(&self, segment: &str) -> Response<Bytes> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Body<'a> {
+            id: &'a str,
+            name: &'a str,
+            served_by: &'a str,
+        }
+        let id = match AccountId::parse(segment) {
+            Ok(id) => id,
+            Err(AccountIdError::Malformed) => {
+                return problem(
+                    StatusCode::BAD_REQUEST,
+                    "An account id is one path segment of percent-encoded UTF-8.",
+                );
+            }
+            Err(AccountIdError::Empty | AccountIdError::TooLong) => return no_such_account(),
+        };
+        match self.store.find(&id) {
+            Ok(Some(Account { id, name })) => json(
+                StatusCode::OK,
+                to_json(&Body { id: id.as_str(), name: &name, served_by: &self.served_by }),
+            ),
+            Ok(None) => no_such_account(),
+            Err(error) => with_cause(
+                problem(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "The accounts cannot be read at the moment.",
+                ),
+                error,
+            ),
+        }
+    }
+
+    fn check_health(&self) -> Response<Bytes> {
+        const DOWN: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
+        match self.health.verdict(|| self.store.check()) {
+            Verdict::ShuttingDown => json(DOWN, r#"{"status":"Shutting down"}"#),
+            Verdict::ForcedUnhealthy => json(DOWN, r#"{"status":"Forced unhealthy"}"#),
+            Verdict::DatabaseUnaccessible(error) => {
+                with_cause(json(DOWN, r#"{"status":"Database unaccessible"}"#), error)
+            }
+            Verdict::Up => json(StatusCode::OK, r#"{"status":"UP"}"#),
+        }
+    }
+
+    fn force_health(&self, state: &str) -> Response<Bytes> {
+        // The words that Go's strconv.ParseBool knows, because the original's users type them.
+        let healthy = match decode_segment(state).as_deref() {
+            Some("1" | "t" | "T" | "TRUE" | "true" | "True") => true,
+            Some("0" | "f" | "F" | "FALSE" | "false" | "False") => false,
+            _ => {
+                return problem(
+                    StatusCode::BAD_REQUEST,
+                    "The state is one of 1 t T TRUE true True 0 f F FALSE false False.",
+                );
+            }
+        };
+        self.health.force(healthy);
+        empty(StatusCode::OK)
+    }
+
+    /// A known path with one slash too many moves to the path without it, its query kept.
+    fn redirect(&self, uri: &Uri) -> Option<Response<Bytes>> {
+        let path = uri.path().strip_suffix('/')?;
+        let route = self.route(path)?;
+        let mut location = ascii_uri(path);
+        if let Some(query) = uri.query() {
+            location.push('?');
+            location.push_str(&ascii_uri(query));
+        }
+        let mut response = empty(StatusCode::MOVED_PERMANENTLY);
+        response.headers_mut().insert(LOCATION, HeaderValue::try_from(location).ok()?);
+        Some(match route {
+            Route::Account(_) => response,
+            Route::Health | Route::ForceHealth(_) => not_stored(response),
+        })
+    }
+}
+
+fn no_such_account() -> Response<Bytes> {
+    problem(StatusCode::NOT_FOUND, "There is no account with this id.")
+}
+
+fn method_not_allowed(allow: &'static str) -> Response<Bytes> {
+    let mut response =
+        problem(StatusCode::METHOD_NOT_ALLOWED, &format!("This path answers {allow} only."));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// What is true now need not be true a second later: RFC 9111, section 5.2.2.5.
+fn not_stored(mut response: Response<Bytes>) -> Response<Bytes> {
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// `http` lets raw UTF-8 into a URI; a header field takes the ASCII that RFC 3986 asks for.
+fn ascii_uri(part: &str) -> String {
+    let mut uri = String::with_capacity(part.len());
+    for byte in part.bytes() {
+        if byte.is_ascii_graphic() {
+            uri.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(uri, "%{byte:02X}");
+        }
+    }
+    uri
+}
