@@ -52,7 +52,7 @@ fn target() -> impl Strategy<Value = Uri> {
 
 /// Encodes every byte, so that nothing is left to a rule about which need it.
 fn percent_encode(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().fold(String::new(), |encoded, byte| encoded + &format!("%{byte:02X}"))
 }
 
 proptest! {
