@@ -1,1 +1,182 @@
-//! The embedded account store, on native_db.
+//! The embedded store: accounts in one file, by `native_db`.
+//!
+//! It opens a file or creates it whole, seeds it in one transaction, finds, and checks itself by a
+//! real read. It is not a cache and not a schema tool: what `native_db` keeps is a record of its own,
+//! and the core's [`Account`] comes out.
+//!
+//! redb, the engine beneath `native_db`, answers much of what can be wrong with a file by a panic.
+//! None gets out of here: each becomes an error with the panic's text as its cause.
+
+#![allow(clippy::result_large_err, reason = "it is what every call of `native_db` returns")]
+
+mod open;
+mod rehearsal;
+
+use std::any::Any;
+use std::error::Error;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::LazyLock;
+
+use accountservice_core::{Account, AccountId, AccountStore, StoreError};
+use native_db::db_type;
+use native_db::transaction::RwTransaction;
+use native_db::{Database, Models, ToKey, native_db};
+use native_model::{Model, native_model};
+use serde::{Deserialize, Serialize};
+
+pub use open::{OpenError, OpenErrorKind};
+
+/// How many accounts are handled between two reports of progress.
+const PROGRESS_EVERY: u64 = 1000;
+
+/// The first id that seeding gives: the original's users know it.
+const FIRST_SEEDED_ID: u64 = 10_000;
+
+static MODELS: LazyLock<Models> = LazyLock::new(|| {
+    let mut models = Models::new();
+    models.define::<Record>().expect("one model cannot clash with another");
+    models
+});
+
+/// What stands in the file. The numbers and the order of the fields are its format.
+#[derive(Serialize, Deserialize)]
+#[native_model(id = 1, version = 1)]
+#[native_db]
+struct Record {
+    #[primary_key]
+    id: String,
+    name: String,
+}
+
+/// Accounts in a file, or in memory. One process at a time has a file open.
+pub struct NativeDbStore {
+    db: Database<'static>,
+}
+
+/// What became of a request to add accounts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Added {
+    /// All are there now; so many of them were not before.
+    Written(u64),
+    /// Whoever watched the progress said stop. Nothing was written.
+    Stopped,
+}
+
+impl NativeDbStore {
+    /// Sees to it that the accounts `10000`, `10001`, ... named `Person_0`, `Person_1`, ... are
+    /// there, `count` of them, in one transaction: all or none, whenever the process is killed.
+    ///
+    /// Where they are there already, this costs two look-ups, however many they are. `progress` is
+    /// as in [`add`](Self::add).
+    pub fn seed(
+        &self,
+        count: u64,
+        progress: impl FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<Added, StoreError> {
+        if self.is_seeded(count)? {
+            return Ok(Added::Written(0));
+        }
+        let accounts =
+            (0..count).map(|i| Account { id: seeded_id(i), name: format!("Person_{i}") });
+        self.add(accounts, progress)
+    }
+
+    /// Adds those accounts whose ids are not taken, in one transaction. Those that are there stay
+    /// as they are.
+    ///
+    /// `progress` hears, every thousand accounts, how many have been handled, and may stop it all.
+    pub fn add(
+        &self,
+        accounts: impl IntoIterator<Item = Account>,
+        mut progress: impl FnMut(u64) -> ControlFlow<()>,
+    ) -> Result<Added, StoreError> {
+        contained("write accounts", || {
+            let transaction = self.db.rw_transaction()?;
+            // An empty table spares a look-up for each account.
+            let empty = transaction.len().primary::<Record>()? == 0;
+            let mut written = 0;
+            for (handled, account) in (1..).zip(accounts) {
+                if empty || !is_there(&transaction, account.id.as_str())? {
+                    let id = account.id.as_str().to_owned();
+                    transaction.insert(Record { id, name: account.name })?;
+                    written += 1;
+                }
+                if handled % PROGRESS_EVERY == 0 && progress(handled).is_break() {
+                    transaction.abort()?;
+                    return Ok(Added::Stopped);
+                }
+            }
+            if written > 0 {
+                transaction.commit()?;
+            }
+            Ok(Added::Written(written))
+        })
+    }
+
+    /// Accounts come in by [`seed`](Self::seed) and [`add`](Self::add) only, each all or none, so
+    /// that enough of them with the first and the last among them are all of them.
+    fn is_seeded(&self, count: u64) -> Result<bool, StoreError> {
+        contained("look for seeded accounts", || {
+            let transaction = self.db.r_transaction()?;
+            let there = |i| -> db_type::Result<bool> {
+                Ok(transaction.get().primary::<Record>(seeded_id(i).as_str())?.is_some())
+            };
+            Ok(count == 0
+                || transaction.len().primary::<Record>()? >= count
+                    && there(0)?
+                    && there(count - 1)?)
+        })
+    }
+}
+
+impl AccountStore for NativeDbStore {
+    fn find(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        let record = contained("find an account", || {
+            self.db.r_transaction()?.get().primary::<Record>(id.as_str())
+        })?;
+        Ok(record.map(|record| Account { id: id.clone(), name: record.name }))
+    }
+
+    /// Reads and decodes the first record, in a transaction of its own.
+    fn check(&self) -> Result<(), StoreError> {
+        contained("read a record", || {
+            let transaction = self.db.r_transaction()?;
+            let scan = transaction.scan().primary::<Record>()?;
+            scan.all()?.next().transpose().map(|_| ())
+        })
+    }
+}
+
+fn is_there(transaction: &RwTransaction<'_>, id: &str) -> db_type::Result<bool> {
+    Ok(transaction.get().primary::<Record>(id)?.is_some())
+}
+
+fn seeded_id(i: u64) -> AccountId {
+    AccountId::new((FIRST_SEEDED_ID + i).to_string()).expect("a number has 1 to 20 digits")
+}
+
+/// Runs what may fail or panic; either becomes an error.
+///
+/// redb leaves its state usable, or poisons the lock it held, which makes the next call an error.
+fn contained<T>(
+    attempt: &'static str,
+    run: impl FnOnce() -> db_type::Result<T>,
+) -> Result<T, StoreError> {
+    match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(StoreError::new(attempt, error)),
+        Err(panic) => Err(StoreError::new(attempt, panic_text(panic.as_ref()))),
+    }
+}
+
+/// A panic as a cause, on one line.
+fn panic_text(panic: &(dyn Any + Send)) -> Box<dyn Error + Send + Sync> {
+    let text = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no reason given");
+    let text: Vec<_> = text.split_whitespace().collect();
+    format!("the storage engine gave up: {}", text.join(" ")).into()
+}

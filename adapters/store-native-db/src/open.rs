@@ -1,0 +1,185 @@
+//! Opening a file, creating it whole, and saying what is wrong with it.
+
+use std::error::Error;
+use std::fmt;
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+
+use native_db::{Builder, Database};
+use redb::DatabaseError;
+
+use crate::{MODELS, NativeDbStore, panic_text, rehearsal};
+
+/// What the engine may keep of the file in memory, in bytes. It keeps what it has read until then,
+/// so that this, and not the size of the file, bounds the memory of a long-lived process.
+const CACHE_SIZE: usize = 16 << 20;
+
+type Cause = Box<dyn Error + Send + Sync>;
+
+/// What is wrong, and why.
+pub(crate) type Trouble = (OpenErrorKind, Cause);
+
+impl NativeDbStore {
+    /// Opens the file at `path`, or creates it if there is none.
+    ///
+    /// Whatever the error, an existing file is as it was before. Accounts are written by
+    /// [`seed`](NativeDbStore::seed), not here.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let path = path.as_ref();
+        let opened = match File::open(path) {
+            Ok(file) => rehearse_and_open(path, &file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
+            Err(error) => Err(inaccessible(error)),
+        };
+        match opened {
+            Ok(db) => Ok(Self { db }),
+            Err((kind, cause)) => Err(OpenError { path: path.to_owned(), kind, cause }),
+        }
+    }
+
+    /// A store that is gone with the process, for tests.
+    pub fn in_memory() -> Result<Self, OpenError> {
+        match builder().create_in_memory(&MODELS) {
+            Ok(db) => Ok(Self { db }),
+            Err(error) => {
+                let (kind, cause) = classify(error);
+                Err(OpenError { path: "memory".into(), kind, cause })
+            }
+        }
+    }
+}
+
+/// The database cannot be opened; where, which kind of trouble, and the cause as `source`.
+#[derive(Debug)]
+pub struct OpenError {
+    path: PathBuf,
+    kind: OpenErrorKind,
+    cause: Cause,
+}
+
+/// What the caller can do about a database that cannot be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OpenErrorKind {
+    /// Another process has it open: stop that one, or take another file.
+    Locked,
+    /// No folder, no permission, no room, not a file: mend the path.
+    Inaccessible,
+    /// The file was never a database of accounts: take another one.
+    NotADatabase,
+    /// It was one: restore it from a backup.
+    Damaged,
+}
+
+impl OpenError {
+    /// The kind of trouble.
+    pub fn kind(&self) -> OpenErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let trouble = match self.kind {
+            OpenErrorKind::Locked => "is in use by another process",
+            OpenErrorKind::Inaccessible => "cannot be accessed",
+            OpenErrorKind::NotADatabase => "is not a database of accounts",
+            OpenErrorKind::Damaged => "is damaged",
+        };
+        write!(f, "the database {} {trouble}", self.path.display())
+    }
+}
+
+impl Error for OpenError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(self.cause.as_ref())
+    }
+}
+
+fn builder() -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(CACHE_SIZE);
+    builder
+}
+
+/// The engine writes to a file before it knows whether it can make sense of it. So it first opens
+/// it on a copy in memory, and gets to the file itself only if that went well.
+fn rehearse_and_open(path: &Path, file: &File) -> Result<Database<'static>, Trouble> {
+    // Another process's database is in motion: reading it would call it damaged.
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err((OpenErrorKind::Locked, "its lock is taken".into()));
+        }
+        Err(TryLockError::Error(error)) => return Err(inaccessible(error)),
+    }
+    let rehearsal = catch_unwind(AssertUnwindSafe(|| rehearsal::open(file)));
+    match rehearsal {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => return Err(error),
+        Err(panic) => return Err((OpenErrorKind::Damaged, panic_text(panic.as_ref()))),
+    }
+    file.unlock().map_err(inaccessible)?;
+    open_or_create(path)
+}
+
+/// Creates the file under another name and moves it to `path` when it is complete: a process that
+/// is killed meanwhile leaves nothing at `path` that the next start would stumble over.
+fn create(path: &Path) -> Result<Database<'static>, Trouble> {
+    let mut unfinished = path.as_os_str().to_owned();
+    unfinished.push(".new");
+    let unfinished = Path::new(&unfinished);
+
+    let file = File::create(unfinished).map_err(inaccessible)?;
+    drop(file);
+    let opened = open_or_create(unfinished);
+    // A link, unlike a renaming, never takes the place of a file that has come up meanwhile.
+    let created = opened.and_then(|db| match fs::hard_link(unfinished, path) {
+        Ok(()) => Ok(db),
+        Err(error) => Err(inaccessible(error)),
+    });
+    let removed = fs::remove_file(unfinished).map_err(inaccessible);
+    let db = created?;
+    removed?;
+    Ok(db)
+}
+
+fn open_or_create(path: &Path) -> Result<Database<'static>, Trouble> {
+    match catch_unwind(|| builder().create(&MODELS, path)) {
+        Ok(Ok(db)) => Ok(db),
+        Ok(Err(error)) => Err(classify(error)),
+        Err(panic) => Err((OpenErrorKind::Damaged, panic_text(panic.as_ref()))),
+    }
+}
+
+fn classify(error: native_db::db_type::Error) -> Trouble {
+    use native_db::db_type::Error;
+    match error {
+        Error::RedbDatabaseError(error) => (kind_of(&error), error.into()),
+        Error::Io(error) => inaccessible(error),
+        error => damaged(error),
+    }
+}
+
+pub(crate) fn inaccessible(error: io::Error) -> Trouble {
+    (OpenErrorKind::Inaccessible, error.into())
+}
+
+pub(crate) fn damaged(error: impl Error + Send + Sync + 'static) -> Trouble {
+    (OpenErrorKind::Damaged, error.into())
+}
+
+/// What an error of the engine means to the caller.
+pub(crate) fn kind_of(error: &DatabaseError) -> OpenErrorKind {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen => OpenErrorKind::Locked,
+        DatabaseError::Storage(redb::StorageError::Io(error)) => match error.kind() {
+            // What the engine says of a file that does not begin as its files do.
+            io::ErrorKind::InvalidData => OpenErrorKind::NotADatabase,
+            io::ErrorKind::UnexpectedEof => OpenErrorKind::Damaged,
+            _ => OpenErrorKind::Inaccessible,
+        },
+        _ => OpenErrorKind::Damaged,
+    }
+}

@@ -1,0 +1,42 @@
+//! The store against the store contract, in memory and on disk.
+
+use std::ops::ControlFlow;
+
+use accountservice_core::testing::store_contract;
+use accountservice_core::{Account, AccountStore};
+use accountservice_store_native_db::{Added, NativeDbStore};
+
+fn filled(store: NativeDbStore, accounts: &[Account]) -> NativeDbStore {
+    let written = store.add(accounts.to_vec(), |_| ControlFlow::Continue(())).expect("room");
+    assert_eq!(written, Added::Written(accounts.len() as u64));
+    store
+}
+
+#[test]
+fn the_store_keeps_the_contract_in_memory() {
+    store_contract::check(|accounts| filled(NativeDbStore::in_memory().expect("memory"), accounts));
+}
+
+#[test]
+fn the_store_keeps_the_contract_on_disk() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut files = (0..).map(|i| folder.path().join(format!("{i}.db")));
+    store_contract::check(|accounts| {
+        let file = files.next().expect("endless");
+        filled(NativeDbStore::open(file).expect("a new database"), accounts)
+    });
+}
+
+#[test]
+fn what_was_added_is_there_after_opening_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("accounts.db");
+    // The contract's own accounts, but each time through the file.
+    store_contract::check(|accounts| {
+        let _ = std::fs::remove_file(&file);
+        drop(filled(NativeDbStore::open(&file).expect("a new database"), accounts));
+        let store = NativeDbStore::open(&file).expect("the same database");
+        store.check().expect("a database just opened is healthy");
+        store
+    });
+}

@@ -1,0 +1,177 @@
+//! Files that cannot be opened: a clear error each, and the file as it was.
+
+use std::error::Error;
+use std::fs;
+use std::ops::ControlFlow::Continue;
+use std::path::{Path, PathBuf};
+
+use accountservice_core::{AccountId, AccountStore};
+use accountservice_store_native_db::{NativeDbStore, OpenError, OpenErrorKind};
+
+struct Folder(tempfile::TempDir);
+
+impl Folder {
+    fn new() -> Self {
+        Self(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A file with a hundred accounts in it, properly closed.
+    fn database(&self) -> PathBuf {
+        let file = self.file("accounts.db");
+        let store = NativeDbStore::open(&file).expect("a new database");
+        store.seed(100, |_| Continue(())).expect("room");
+        file
+    }
+}
+
+fn open(file: &Path) -> Result<NativeDbStore, OpenError> {
+    NativeDbStore::open(file)
+}
+
+/// The error that opening `file` gives, which must leave the file and the folder as they were.
+fn trouble(file: &Path) -> OpenError {
+    let neighbours = || {
+        let entries = fs::read_dir(file.parent()?).ok()?;
+        let mut names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
+        names.sort();
+        Some(names)
+    };
+    let before = (fs::read(file).ok(), neighbours());
+    let error = open(file).err().expect("this cannot be opened");
+    assert!(before == (fs::read(file).ok(), neighbours()), "{error}, and something was changed");
+    assert!(error.to_string().contains(&file.display().to_string()), "{error}: where?");
+    assert!(error.source().is_some(), "{error}: why?");
+    error
+}
+
+#[test]
+fn a_file_that_was_never_a_database_is_told_from_a_damaged_one() {
+    let folder = Folder::new();
+    let file = folder.file("notes.txt");
+    for text in ["hello, this is not a database\n".to_owned(), "x".repeat(100_000)] {
+        fs::write(&file, text).expect("room");
+        assert_eq!(trouble(&file).kind(), OpenErrorKind::NotADatabase);
+    }
+}
+
+#[test]
+fn the_database_of_another_program_is_left_alone() {
+    let folder = Folder::new();
+    let file = folder.file("other.db");
+    let db = redb::Database::create(&file).expect("a new database");
+    let transaction = db.begin_write().expect("a transaction");
+    let table = redb::TableDefinition::<u64, u64>::new("invoices");
+    transaction.open_table(table).expect("a table").insert(1, 2).expect("room");
+    transaction.commit().expect("room");
+    drop(db);
+    assert_eq!(trouble(&file).kind(), OpenErrorKind::NotADatabase);
+}
+
+#[test]
+fn a_database_in_use_is_locked() {
+    let folder = Folder::new();
+    let file = folder.database();
+    let _first = open(&file).expect("the first comes in");
+    assert_eq!(trouble(&file).kind(), OpenErrorKind::Locked);
+}
+
+#[test]
+fn a_path_that_leads_nowhere_is_inaccessible() {
+    let folder = Folder::new();
+    let file = folder.database();
+    for path in [folder.file("no/such/folder/accounts.db"), file.join("accounts.db")] {
+        assert_eq!(trouble(&path).kind(), OpenErrorKind::Inaccessible);
+    }
+    fs::create_dir(folder.file("folder.db")).expect("room");
+    assert_eq!(trouble(&folder.file("folder.db")).kind(), OpenErrorKind::Inaccessible);
+}
+
+#[test]
+fn a_truncated_database_is_never_opened() {
+    let folder = Folder::new();
+    let file = folder.database();
+    let whole = fs::read(&file).expect("readable");
+    for length in
+        [1, 64, 320, 1000, 4096, 8192, whole.len() / 2, whole.len() - 4096, whole.len() - 1]
+    {
+        fs::write(&file, &whole[..length]).expect("room");
+        trouble(&file);
+    }
+    fs::write(&file, &whole).expect("room");
+    open(&file).expect("the file itself was good");
+}
+
+/// Whatever is overwritten, there is an error and an untouched file, or all accounts are there.
+#[test]
+fn a_damaged_page_is_found_before_it_is_served() {
+    let folder = Folder::new();
+    let file = folder.database();
+    let whole = fs::read(&file).expect("readable");
+    let mut found = 0;
+    let in_use = |page: &&[u8]| page.iter().any(|byte| *byte != 0);
+    let pages = whole.chunks(4096).enumerate().filter(|(_, page)| in_use(page));
+    let header_bytes = (0..320).step_by(8).map(|byte| byte..byte + 1);
+    for damage in header_bytes.chain(pages.map(|(i, _)| i * 4096..i * 4096 + 4096)) {
+        let mut bytes = whole.clone();
+        for byte in &mut bytes[damage.clone()] {
+            *byte ^= 0x5a;
+        }
+        fs::write(&file, &bytes).expect("room");
+        if let Ok(store) = open(&file) {
+            store.check().unwrap_or_else(|error| panic!("{damage:?}: {error}"));
+            for i in 10_000..10_100 {
+                let account = store.find(&AccountId::new(i.to_string()).expect("5 bytes"));
+                assert!(matches!(account, Ok(Some(_))), "{damage:?}: {i} is {account:?}");
+            }
+        } else {
+            found += 1;
+            fs::write(&file, &bytes).expect("room");
+            trouble(&file);
+        }
+    }
+    assert!(found > 20, "only {found} damages were found");
+}
+
+#[test]
+fn damage_that_comes_later_is_an_error_and_no_panic() {
+    let folder = Folder::new();
+    let file = folder.file("accounts.db");
+    let store = NativeDbStore::open(&file).expect("a new database");
+    store.seed(200_000, |_| Continue(())).expect("room");
+    drop(store);
+    // Too large to be verified at the start, and all of it overwritten but the first pages.
+    let length = fs::metadata(&file).expect("readable").len();
+    assert!(length > 32 << 20, "{length} bytes would be verified");
+    let store = NativeDbStore::open(&file).expect("an undamaged database");
+    let mut bytes = fs::read(&file).expect("readable");
+    bytes[1 << 20..].fill(0xa5);
+    fs::write(&file, bytes).expect("room");
+
+    let ids =
+        (10_000..210_000).step_by(100).map(|i| AccountId::new(i.to_string()).expect("6 bytes"));
+    let failed = ids.filter(|id| store.find(id).is_err()).count();
+    assert!(failed > 0, "overwritten accounts were read");
+}
+
+#[test]
+fn an_empty_file_becomes_a_database() {
+    let folder = Folder::new();
+    let file = folder.file("accounts.db");
+    fs::write(&file, "").expect("room");
+    let store = open(&file).expect("an empty file is as good as none");
+    store.seed(100, |_| Continue(())).expect("room");
+}
+
+#[test]
+fn what_a_killed_process_left_of_a_new_database_is_in_nobodys_way() {
+    let folder = Folder::new();
+    let file = folder.file("accounts.db");
+    fs::write(folder.file("accounts.db.new"), "half a database").expect("room");
+    let store = open(&file).expect("a new database");
+    store.check().expect("a new database is healthy");
+    assert!(!folder.file("accounts.db.new").exists(), "what was left is gone");
+}
