@@ -9,7 +9,7 @@ use crate::{Account, AccountId};
 ///
 /// Calls come concurrently, from any thread, and may block: the host decides on which threads it
 /// runs the core. An implementation is proven by
-/// [`testing::store_contract`](crate::testing::store_contract), in memory and on its real medium.
+/// `testing::store_contract` (feature `testing`), in memory and on its real medium.
 #[cfg_attr(any(test, feature = "testing"), mockall::automock)]
 pub trait AccountStore: Send + Sync {
     /// Finds the account with this very id.
