@@ -1,2 +1,110 @@
-//! The service.
-fn main() {}
+//! The service: settings, store, core, host.
+
+mod logging;
+mod process;
+mod settings;
+
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use accountservice_core::AccountService;
+use accountservice_host_hyper::serve;
+use accountservice_store_native_db::{Added, NativeDbStore};
+use anyhow::Context;
+use tracing::{debug, info};
+
+use process::{Port, Stop};
+use settings::{Outcome, Settings};
+
+fn main() -> ExitCode {
+    let settings = match Settings::from_process() {
+        Outcome::Run(settings) => settings,
+        Outcome::Answer(text) => return process::print(&text),
+        Outcome::BadUsage(error) => return process::fail(2, &error),
+        Outcome::BadSettings(errors) => return process::fail(1, &errors),
+    };
+    logging::start(settings.log_format, settings.log_level);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let result = match runtime {
+        Ok(runtime) => runtime.block_on(run(settings)),
+        Err(error) => Err(error).context("cannot start the runtime"),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => process::fail(1, &format!("{error:#}")),
+    }
+}
+
+async fn run(settings: Settings) -> anyhow::Result<()> {
+    let mut stop = Stop::listen()?;
+    info!("Starting accountservice");
+    // A taken port is found out before the database is touched, and before it is filled nobody is
+    // kept waiting at the port.
+    let port = Port::reserve(settings.address, settings.port)?;
+    let Some(store) = seeded_store(&settings, &mut stop).await? else { return Ok(()) };
+    let served_by = settings.served_by.unwrap_or_else(process::address_or_host_name);
+    let service = AccountService::new(store, served_by).with_testability(settings.testability);
+    let service = Arc::new(service);
+
+    let (listener, port) = port.listen()?;
+    info!("Starting HTTP service at {port}");
+    let limits = process::within_fd_limit(settings.limits);
+    let handler = {
+        let service = Arc::clone(&service);
+        move |request| service.handle(request)
+    };
+    serve(listener, handler, limits, async {
+        stop.requested().await;
+        service.health().drain();
+    })
+    .await
+    .context("cannot serve")
+}
+
+/// Opens and seeds the store on a thread of its own, so that the wish to stop is heard meanwhile.
+async fn seeded_store(
+    settings: &Settings,
+    stop: &mut Stop,
+) -> anyhow::Result<Option<NativeDbStore>> {
+    let (path, count) = (settings.database.clone(), settings.accounts);
+    let stopped = Arc::new(AtomicBool::new(false));
+    let mut seeding = {
+        let stopped = Arc::clone(&stopped);
+        tokio::task::spawn_blocking(move || {
+            let store = NativeDbStore::open(path)?;
+            let added = store.seed(count, progress(count, &stopped))?;
+            anyhow::Ok((store, added))
+        })
+    };
+    let finished = tokio::select! {
+        finished = &mut seeding => finished,
+        () = stop.requested() => {
+            stopped.store(true, Ordering::Release);
+            seeding.await
+        }
+    };
+    let (store, added) = finished.context("cannot open the database")??;
+    let Added::Written(written) = added else { return Ok(None) };
+    info!("Seeded {count} fake accounts...");
+    debug!("{written} of them were new");
+    Ok(Some(store))
+}
+
+/// Says how far seeding is, every two seconds, and ends it when the process is to stop.
+fn progress(count: u64, stopped: &AtomicBool) -> impl FnMut(u64) -> ControlFlow<()> {
+    let mut last = Instant::now();
+    move |handled| {
+        if last.elapsed() >= Duration::from_secs(2) {
+            last = Instant::now();
+            info!("Seeding accounts: {handled} of {count}");
+        }
+        if stopped.load(Ordering::Acquire) {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! One connection: hyper's state machine, and a watch over how long it takes for what.
+//!
+//! hyper's own timeout cannot tell a slow request from a connection that rests between two, and it
+//! sets a timer for each request. Here one timer is set for a connection, and what it waits for is
+//! looked at again when it runs out.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net;
+use tokio::time::{Instant, sleep_until};
+use tracing::debug;
+
+use crate::Limits;
+use crate::exchange::exchange;
+use crate::watch::{Phase, Watch};
+use crate::worker::{Shared, Slot};
+
+/// How long a connection that rests may go on resting when the server drains. A request that was
+/// on its way at that moment is still answered.
+const REST_WHILE_DRAINING: Duration = Duration::from_millis(250);
+
+/// What all connections of a worker have in common.
+pub(crate) struct Connections<H> {
+    common: Arc<Common<H>>,
+    http: http1::Builder,
+}
+
+struct Common<H> {
+    handler: Arc<H>,
+    limits: Limits,
+    shared: Arc<Shared>,
+}
+
+/// What a request needs to know of the connection that it came by.
+pub(crate) struct Connection<H> {
+    common: Arc<Common<H>>,
+    pub(crate) peer: SocketAddr,
+    pub(crate) watch: Arc<Watch>,
+}
+
+impl<H> Connection<H> {
+    pub(crate) fn handler(&self) -> &H {
+        &self.common.handler
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.common.limits
+    }
+
+    pub(crate) fn draining(&self) -> bool {
+        self.common.shared.draining()
+    }
+}
+
+impl<H> Connections<H>
+where
+    H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
+{
+    pub(crate) fn new(handler: &Arc<H>, limits: &Limits, shared: &Arc<Shared>) -> Self {
+        let mut http = http1::Builder::new();
+        http.max_buf_size(limits.head_bytes)
+            .max_header_size(limits.head_bytes)
+            // One flat write of head and body is cheaper than gathering two small ones.
+            .writev(false)
+            .pipeline_flush(true)
+            .header_read_timeout(None);
+        let common = Common {
+            handler: Arc::clone(handler),
+            limits: limits.clone(),
+            shared: Arc::clone(shared),
+        };
+        Self { common: Arc::new(common), http }
+    }
+
+    /// Serves one connection on the runtime of the current thread.
+    pub(crate) fn spawn(&self, stream: TcpStream, peer: SocketAddr, slot: Slot) {
+        let stream = match prepare(stream) {
+            Ok(stream) => stream,
+            Err(error) => return debug!(%peer, "Lost a connection: {error}"),
+        };
+        let watch = Arc::new(Watch::new());
+        let io = Watched { io: TokioIo::new(stream), watch: Arc::clone(&watch) };
+        let connection = Arc::new(Connection { common: Arc::clone(&self.common), peer, watch });
+        let service = {
+            let connection = Arc::clone(&connection);
+            service_fn(move |request| {
+                let connection = Arc::clone(&connection);
+                async move { Ok::<_, Infallible>(exchange(request, &connection).await) }
+            })
+        };
+        let serving = self.http.serve_connection(io, service);
+        tokio::spawn(async move {
+            if let Err(error) = watched(serving, &connection).await {
+                debug!(%peer, "Connection ended: {error}");
+            }
+            drop(slot);
+        });
+    }
+}
+
+fn prepare(stream: TcpStream) -> io::Result<net::TcpStream> {
+    // Answers are small and whole: waiting for more to send would only delay them.
+    stream.set_nodelay(true)?;
+    net::TcpStream::from_std(stream)
+}
+
+/// Drives a connection until it ends or its time is over.
+async fn watched<H, F>(serving: F, connection: &Connection<H>) -> hyper::Result<()>
+where
+    F: Future<Output = hyper::Result<()>>,
+{
+    let limits = connection.limits();
+    let mut serving = pin!(serving);
+    let mut timer = pin!(sleep_until(connection.watch.deadline(limits)));
+    let mut drain = pin!(connection.common.shared.drain());
+    let mut rest_until = None;
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = serving.as_mut().poll(cx) {
+            return Poll::Ready(result);
+        }
+        if rest_until.is_none() && drain.as_mut().poll(cx).is_ready() {
+            rest_until = Some(Instant::now() + REST_WHILE_DRAINING);
+        }
+        loop {
+            let mut deadline = connection.watch.deadline(limits);
+            if let Some(rest_until) = rest_until
+                && connection.watch.rests()
+            {
+                deadline = deadline.min(rest_until);
+            }
+            // A timer that runs out too early costs a look; one set anew each time costs more.
+            if deadline < timer.deadline() {
+                timer.as_mut().reset(deadline);
+            }
+            ready!(timer.as_mut().poll(cx));
+            if deadline <= Instant::now() {
+                return Poll::Ready(Ok(()));
+            }
+            timer.as_mut().reset(deadline);
+        }
+    })
+    .await
+}
+
+/// A socket that tells the watch when a request begins, and that closes without losing an answer.
+struct Watched {
+    io: TokioIo<net::TcpStream>,
+    watch: Arc<Watch>,
+}
+
+impl Read for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let result = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
+        if self.watch.rests() {
+            self.watch.enter(Phase::Head);
+        }
+        Poll::Ready(result)
+    }
+}
+
+impl Write for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// Says that no more will be sent, then reads and throws away what the client still sends.
+    ///
+    /// Closing with unread bytes would reset the connection, and the client might never see the
+    /// answer (RFC 9112, section 9.6). The watch sees to it that this has an end.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.watch.closes() {
+            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
+            self.watch.enter(Phase::Closing);
+        }
+        let mut scratch = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.io).poll_read(cx, buffer.unfilled()))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! One request through the handler: what it may bring, what becomes of a panic, what is logged.
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use accountservice_core::response::{Cause, problem};
+use bytes::Bytes;
+use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use tokio::time::{Instant, timeout};
+use tracing::{Level, debug, enabled, error};
+
+use crate::Limits;
+use crate::connection::Connection;
+use crate::watch::Phase;
+
+/// Answers one request.
+pub(crate) async fn exchange<H>(
+    request: Request<Incoming>,
+    connection: &Connection<H>,
+) -> Response<Full<Bytes>>
+where
+    H: Fn(Request<Bytes>) -> Response<Bytes>,
+{
+    connection.watch.enter(Phase::Busy);
+    let started = enabled!(Level::DEBUG).then(Instant::now);
+    let (head, body) = request.into_parts();
+    let (method, uri) = (head.method.clone(), head.uri.clone());
+    // Nobody needs a chunked body here, and what a proxy in front makes of one may differ.
+    let mut last = head.headers.contains_key(TRANSFER_ENCODING);
+
+    let mut response = match admit(&head, body, connection.limits()).await {
+        Ok(body) => call(connection.handler(), Request::from_parts(head, body)),
+        Err((status, detail)) => {
+            // What is left of this request would be taken for the next one.
+            last = true;
+            problem(status, detail)
+        }
+    };
+    if last || connection.draining() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    if let Some(Cause(cause)) = response.extensions().get() {
+        let status = response.status().as_u16();
+        error!("{method} {} answered {status}: {}", uri.path(), chain(cause.as_ref()));
+    }
+    if let Some(started) = started {
+        log_access(&method, &uri, &response, started, connection);
+    }
+    connection.watch.enter(Phase::Idle);
+    response.map(Full::new)
+}
+
+/// Reads the body of a request that may come in, or says why it may not.
+async fn admit(
+    head: &request::Parts,
+    body: Incoming,
+    limits: &Limits,
+) -> Result<Bytes, (StatusCode, &'static str)> {
+    // RFC 9112, section 3.2.
+    if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {
+        return Err((StatusCode::BAD_REQUEST, "A request has exactly one Host."));
+    }
+    if body.is_end_stream() {
+        return Ok(Bytes::new());
+    }
+    let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this service takes.");
+    if body.size_hint().lower() > limits.body_bytes as u64 {
+        return Err(too_large);
+    }
+    match timeout(limits.body_time, Limited::new(body, limits.body_bytes).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
+        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "The body is malformed or incomplete.")),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "The body took too long.")),
+    }
+}
+
+/// A panic ends here: it costs one request, and not the connection or the process.
+fn call<H>(handler: &H, request: Request<Bytes>) -> Response<Bytes>
+where
+    H: Fn(Request<Bytes>) -> Response<Bytes>,
+{
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    catch_unwind(AssertUnwindSafe(|| handler(request))).unwrap_or_else(|panic| {
+        error!("{method} {} answered 500: the handler panicked: {}", uri.path(), text_of(&*panic));
+        problem(StatusCode::INTERNAL_SERVER_ERROR, "The request could not be answered.")
+    })
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref().copied()).unwrap_or("no reason given")
+}
+
+fn log_access<H>(
+    method: &Method,
+    uri: &Uri,
+    response: &Response<Bytes>,
+    started: Instant,
+    connection: &Connection<H>,
+) {
+    let status = response.status().as_u16();
+    let (peer, bytes) = (connection.peer, response.body().len());
+    let micros = started.elapsed().as_micros();
+    debug!(%peer, status, bytes, micros, "{method} {uri}");
+}
+
+/// An error with all its causes, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

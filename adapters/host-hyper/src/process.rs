@@ -1,0 +1,122 @@
+//! What the process needs of the machine: its port, its signals, its name, its limits.
+
+use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::process::ExitCode;
+
+use accountservice_host_hyper::Limits;
+use anyhow::Context;
+use nix::ifaddrs::getifaddrs;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{info, warn};
+
+/// How many connections may wait to be accepted. The kernel cuts it to `net.core.somaxconn`.
+const BACKLOG: u32 = 1024;
+
+/// File descriptors that are no connections: standard streams, database, listener, and for each
+/// worker an epoll and an event descriptor, with room to spare.
+const OTHER_DESCRIPTORS: usize = 64;
+
+/// Prints what was asked for. A reader that has gone away is none of our business.
+pub(crate) fn print(text: &str) -> ExitCode {
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+/// Says on one line of standard error why the process ends, and with which status it does.
+pub(crate) fn fail(status: u8, why: &str) -> ExitCode {
+    let _ = writeln!(io::stderr(), "accountservice: {why}");
+    ExitCode::from(status)
+}
+
+/// A port that is ours, but to which nobody can connect yet.
+pub(crate) struct Port {
+    socket: TcpSocket,
+    address: SocketAddr,
+}
+
+impl Port {
+    pub(crate) fn reserve(address: IpAddr, port: u16) -> anyhow::Result<Self> {
+        let address = SocketAddr::new(address, port);
+        let bound = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+        let bound = bound.and_then(|socket| {
+            // A port whose last connections have just been closed is free.
+            socket.set_reuseaddr(true)?;
+            socket.bind(address)?;
+            Ok(socket)
+        });
+        let socket = bound.with_context(|| format!("cannot listen on {address}"))?;
+        Ok(Self { socket, address })
+    }
+
+    /// Lets clients connect. The port comes along, in case it was for the system to choose.
+    pub(crate) fn listen(self) -> anyhow::Result<(TcpListener, u16)> {
+        let listening = self.socket.listen(BACKLOG).and_then(|listener| {
+            let port = listener.local_addr()?.port();
+            Ok((listener, port))
+        });
+        listening.with_context(|| format!("cannot listen on {}", self.address))
+    }
+}
+
+/// The wish to stop: SIGTERM, as from Docker, or SIGINT, as from Ctrl-C.
+pub(crate) struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+    name: Option<&'static str>,
+}
+
+impl Stop {
+    /// From now on the signals are wishes; a process with the id 1 would not even notice them
+    /// otherwise.
+    pub(crate) fn listen() -> anyhow::Result<Self> {
+        let listen = |kind| signal(kind).context("cannot listen for signals");
+        let terminate = listen(SignalKind::terminate())?;
+        let interrupt = listen(SignalKind::interrupt())?;
+        Ok(Self { terminate, interrupt, name: None })
+    }
+
+    /// Over when a signal has come, and once it has, over at once.
+    pub(crate) async fn requested(&mut self) {
+        if self.name.is_some() {
+            return;
+        }
+        let name = tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        };
+        info!("Stopping on {name}");
+        self.name = Some(name);
+    }
+}
+
+/// The first IPv4 address that is not a loopback one; else the host name. Asked for once, because
+/// it takes longer than answering a request.
+pub(crate) fn address_or_host_name() -> String {
+    let address = getifaddrs().ok().and_then(|interfaces| {
+        interfaces
+            .filter_map(|interface| Some(interface.address?.as_sockaddr_in()?.ip()))
+            .find(|address| !address.is_loopback())
+    });
+    match address {
+        Some(address) => address.to_string(),
+        None => nix::unistd::gethostname()
+            .map_or_else(|_| "localhost".to_owned(), |name| name.to_string_lossy().into_owned()),
+    }
+}
+
+/// Raises the limit of file descriptors as far as it goes, and takes no more connections than it
+/// allows.
+pub(crate) fn within_fd_limit(mut limits: Limits) -> Limits {
+    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return limits };
+    let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard);
+    let descriptors = usize::try_from(raised).unwrap_or(usize::MAX);
+    let most = descriptors.saturating_sub(OTHER_DESCRIPTORS).max(1);
+    if limits.connections > most {
+        warn!("The limit of {descriptors} open files allows for {most} connections");
+        limits.connections = most;
+    }
+    limits
+}

@@ -1,0 +1,81 @@
+//! What a connection is waiting for, and until when.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::Limits;
+
+/// How long what a client still sends is read and thrown away after the last answer.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// A request is being answered: its body has a deadline of its own, and a handler runs in place. So
+/// this one is never due.
+const NO_DEADLINE: Duration = Duration::from_hours(24);
+
+/// What a connection is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Phase {
+    /// It has been accepted and has sent nothing.
+    New,
+    /// A request has begun, and its head is not complete.
+    Head,
+    /// A request is being answered.
+    Busy,
+    /// It rests between two requests.
+    Idle,
+    /// The last answer is out.
+    Closing,
+}
+
+/// The phase of a connection, and since when. The connection's own task is the only one to touch
+/// it; what is atomic here is so for the compiler's peace.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    born: Instant,
+    /// Milliseconds since birth, and the phase in the lowest byte.
+    state: AtomicU64,
+}
+
+impl Watch {
+    pub(crate) fn new() -> Self {
+        Self { born: Instant::now(), state: AtomicU64::new(Phase::New as u64) }
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        // After half a billion years this would be cut off.
+        let millis = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.state.store(millis << 8 | phase as u64, Ordering::Relaxed);
+    }
+
+    /// No request has begun.
+    pub(crate) fn rests(&self) -> bool {
+        self.is(Phase::New) || self.is(Phase::Idle)
+    }
+
+    /// The last answer is out.
+    pub(crate) fn closes(&self) -> bool {
+        self.is(Phase::Closing)
+    }
+
+    /// When the patience with what the connection is at ends.
+    pub(crate) fn deadline(&self, limits: &Limits) -> Instant {
+        let since = self.born + Duration::from_millis(self.state.load(Ordering::Relaxed) >> 8);
+        let patience = if self.is(Phase::New) || self.is(Phase::Head) {
+            limits.head_time
+        } else if self.is(Phase::Idle) {
+            limits.idle_time
+        } else if self.is(Phase::Closing) {
+            LINGER
+        } else {
+            NO_DEADLINE
+        };
+        since + patience
+    }
+
+    fn is(&self, phase: Phase) -> bool {
+        self.state.load(Ordering::Relaxed) & 0xff == phase as u64
+    }
+}
