@@ -1,0 +1,193 @@
+//! `check`, the gate: everything that must hold before a change is taken, in one list. Each step
+//! names itself, its time and the command that mends it. It does not stop at the first failure, so
+//! that one run tells all there is to mend. What needs a container engine is not here but in `e2e`.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::command::{Cmd, root};
+
+/// What may never be in the core's normal dependency tree, and why.
+const FORBIDDEN_IN_CORE: [(&str, &str); 3] = [
+    ("tokio", "a handler is a plain function call; no runtime"),
+    ("hyper", "hosts depend on the core, never the other way"),
+    ("native_db", "the core knows the store as a trait only"),
+];
+
+/// Where the core must compile though there are no sockets, files, clocks or threads.
+const BARE_TARGET: &str = "wasm32-unknown-unknown";
+
+/// One use of each kind that `core/clippy.toml` forbids, and the name clippy must give it.
+const FORBIDDEN_CALLS: [(&str, &str); 6] = [
+    ("std::net::TcpStream", "pub type A = std::net::TcpStream;"),
+    ("std::fs::read", "pub fn b() -> bool { std::fs::read(\"b\").is_ok() }"),
+    ("std::env::var", "pub fn c() -> bool { std::env::var(\"c\").is_ok() }"),
+    ("std::time::Instant", "pub type D = std::time::Instant;"),
+    ("std::time::SystemTime", "pub type E = std::time::SystemTime;"),
+    ("std::thread::spawn", "pub fn f() { drop(std::thread::spawn(|| ())); }"),
+];
+
+struct Step {
+    name: &'static str,
+    mend: &'static str,
+    run: fn() -> Result<()>,
+}
+
+const STEPS: [Step; 8] = [
+    Step {
+        name: "format",
+        mend: "cargo fmt --all",
+        run: || Cmd::new("cargo", ["fmt", "--all", "--check"]).run(),
+    },
+    Step {
+        name: "clippy",
+        mend: "cargo clippy --workspace --all-targets --fix --allow-dirty",
+        run: clippy,
+    },
+    Step {
+        name: "tests",
+        mend: "cargo test --workspace",
+        run: || Cmd::new("cargo", ["test", "--workspace"]).run(),
+    },
+    Step {
+        name: "docs",
+        mend: "RUSTDOCFLAGS=--deny=warnings cargo doc --no-deps --workspace",
+        run: docs,
+    },
+    Step {
+        name: "core: no host, store or runtime in its tree",
+        mend: "cargo tree --package accountservice-core --edges normal",
+        run: core_tree_is_pure,
+    },
+    Step {
+        name: "core: compiles for a target without an operating system",
+        mend: "cargo check --package accountservice-core --target wasm32-unknown-unknown",
+        run: core_compiles_bare,
+    },
+    Step {
+        name: "core: core/clippy.toml refuses sockets, files, environment, clocks, threads",
+        mend: "add the name to disallowed-methods or disallowed-types in core/clippy.toml",
+        run: core_lints_bite,
+    },
+    Step {
+        name: "licences, bans, sources, advisories",
+        mend: "cargo install --locked cargo-deny && cargo deny check",
+        run: deny,
+    },
+];
+
+pub(crate) fn run() -> ExitCode {
+    let mut failed = Vec::new();
+    for step in &STEPS {
+        println!("==> {}", step.name);
+        let start = Instant::now();
+        let result = (step.run)();
+        let seconds = start.elapsed().as_secs_f64();
+        match result {
+            Ok(()) => println!("    ok, {seconds:.1} s"),
+            Err(error) => {
+                println!("    FAILED, {seconds:.1} s: {error:#}");
+                failed.push(step);
+            }
+        }
+    }
+    if failed.is_empty() {
+        println!("All {} steps passed.", STEPS.len());
+        return ExitCode::SUCCESS;
+    }
+    eprintln!("{} of {} steps failed:", failed.len(), STEPS.len());
+    for step in failed {
+        eprintln!("  {}\n      {}", step.name, step.mend);
+    }
+    ExitCode::FAILURE
+}
+
+fn clippy() -> Result<()> {
+    let args = ["clippy", "--workspace", "--all-targets", "--"];
+    Cmd::new("cargo", args.into_iter().chain(["--deny=warnings"])).run()
+}
+
+fn docs() -> Result<()> {
+    Cmd::new("cargo", ["doc", "--no-deps", "--workspace"])
+        .env("RUSTDOCFLAGS", "--deny=warnings")
+        .run()
+}
+
+fn core_tree_is_pure() -> Result<()> {
+    let tree = ["tree", "--package", "accountservice-core"];
+    let shape = ["--edges", "normal", "--prefix", "none", "--format", "{p}"];
+    let listed = Cmd::new("cargo", tree.into_iter().chain(shape)).read()?;
+    let in_tree = |name: &str| listed.lines().any(|l| l.split(' ').next() == Some(name));
+    ensure!(in_tree("accountservice-core"), "the tree has no core in it");
+    let found: Vec<_> = FORBIDDEN_IN_CORE
+        .iter()
+        .filter(|(name, _)| in_tree(name))
+        .map(|(name, reason)| format!("{name} ({reason})"))
+        .collect();
+    ensure!(found.is_empty(), "the core pulls in {}", found.join(", "));
+    Ok(())
+}
+
+fn core_compiles_bare() -> Result<()> {
+    add_target(BARE_TARGET)?;
+    let args = ["check", "--package", "accountservice-core", "--target"];
+    Cmd::new("cargo", args.into_iter().chain([BARE_TARGET])).run()
+}
+
+/// Lints a file of forbidden calls with the core's own clippy.toml: a list that clippy no longer
+/// reads, or that lost an entry, would let the core's own lint run pass for the wrong reason.
+fn core_lints_bite() -> Result<()> {
+    let settings = root().join("core/clippy.toml");
+    ensure!(settings.is_file(), "{} is missing", settings.display());
+    let folder = root().join("target/xtask");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    let source: Vec<_> = FORBIDDEN_CALLS.iter().map(|(_, code)| *code).collect();
+    let file = folder.join("forbidden.rs");
+    std::fs::write(&file, source.join("\n"))
+        .with_context(|| format!("cannot write {}", file.display()))?;
+    let args = [
+        "--crate-type=lib",
+        "--edition=2024",
+        "--emit=metadata",
+        "--out-dir=target/xtask",
+        "target/xtask/forbidden.rs",
+    ];
+    let output = Cmd::new("clippy-driver", args).env("CLIPPY_CONF_DIR", "core").output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let missed: Vec<_> = FORBIDDEN_CALLS
+        .iter()
+        .map(|(name, _)| *name)
+        .filter(|name| !said.contains(&format!("disallowed method `{name}`")))
+        .filter(|name| !said.contains(&format!("disallowed type `{name}`")))
+        .collect();
+    if !missed.is_empty() {
+        bail!("clippy lets the core use {}:\n{said}", missed.join(", "));
+    }
+    Ok(())
+}
+
+/// The advisory database is a git repository, fetched by `cargo deny fetch`. Where there is none,
+/// for lack of a network, the rest is still checked, and the output says what was not.
+fn deny() -> Result<()> {
+    let offline = ["deny", "--offline", "--workspace", "check"];
+    let offline = |what: &[&str]| Cmd::new("cargo", offline.iter().chain(what).copied());
+    offline(&["bans", "licenses", "sources"]).run()?;
+    let fetched = Cmd::new("cargo", ["deny", "fetch", "db"]).output()?;
+    if fetched.status.success() {
+        return offline(&["advisories"]).run();
+    }
+    println!("    NOT CHECKED: advisories; the database could not be fetched (`cargo deny fetch`)");
+    Ok(())
+}
+
+/// Adds a compilation target, if rustup does not have it yet.
+pub(crate) fn add_target(target: &str) -> Result<()> {
+    let installed = Cmd::new("rustup", ["target", "list", "--installed"]).read()?;
+    if installed.lines().any(|line| line == target) {
+        return Ok(());
+    }
+    Cmd::new("rustup", ["target", "add", target]).run()
+}

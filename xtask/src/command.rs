@@ -1,0 +1,97 @@
+//! A command as a value: an argument vector that can be shown, run, or read from. There is no shell
+//! in between, so nothing needs quoting except what a person is shown.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// A program with its arguments and the environment it adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cmd {
+    program: String,
+    args: Vec<String>,
+    envs: Vec<(String, String)>,
+}
+
+impl Cmd {
+    pub(crate) fn new<I>(program: &str, args: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        Self {
+            program: program.to_owned(),
+            args: args.into_iter().map(Into::into).collect(),
+            envs: Vec::new(),
+        }
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.envs.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// Runs it in the root of the workspace, its output going where ours goes.
+    pub(crate) fn run(&self) -> Result<()> {
+        let status = self.command().status().with_context(|| format!("cannot start `{self}`"))?;
+        if !status.success() {
+            bail!("`{self}` ended with {status}");
+        }
+        Ok(())
+    }
+
+    /// Runs it and hands back all of its output, whatever its exit status.
+    pub(crate) fn output(&self) -> Result<Output> {
+        self.command()
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("cannot start `{self}`"))
+    }
+
+    /// Runs it and reads its standard output; what it says on standard error is the error.
+    pub(crate) fn read(&self) -> Result<String> {
+        let output = self.output()?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            bail!("`{self}` ended with {}: {}", output.status, said.trim());
+        }
+        String::from_utf8(output.stdout).with_context(|| format!("`{self}` did not print UTF-8"))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .args(&self.args)
+            .envs(self.envs.iter().map(|(name, value)| (name, value)))
+            .current_dir(root());
+        command
+    }
+}
+
+impl fmt::Display for Cmd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, value) in &self.envs {
+            write!(f, "{name}={} ", quote(value))?;
+        }
+        write!(f, "{}", self.program)?;
+        self.args.iter().try_for_each(|arg| write!(f, " {}", quote(arg)))
+    }
+}
+
+/// The root of the workspace, wherever the command was typed.
+pub(crate) fn root() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_path_buf()
+}
+
+/// Quotes an argument as a POSIX shell would need it.
+fn quote(arg: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
+    if !arg.is_empty() && arg.chars().all(plain) {
+        arg.to_owned()
+    } else {
+        format!("'{}'", arg.replace('\'', r"'\''"))
+    }
+}
