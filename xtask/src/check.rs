@@ -53,7 +53,7 @@ const STEPS: [Step; 8] = [
     },
     Step {
         name: "docs",
-        mend: "RUSTDOCFLAGS=--deny=warnings cargo doc --no-deps --workspace",
+        mend: "RUSTDOCFLAGS=--deny=warnings cargo doc --no-deps --workspace --all-features",
         run: docs,
     },
     Step {
@@ -110,7 +110,7 @@ fn clippy() -> Result<()> {
 }
 
 fn docs() -> Result<()> {
-    Cmd::new("cargo", ["doc", "--no-deps", "--workspace"])
+    Cmd::new("cargo", ["doc", "--no-deps", "--workspace", "--all-features"])
         .env("RUSTDOCFLAGS", "--deny=warnings")
         .run()
 }
