@@ -78,11 +78,7 @@ impl Answer {
             let limit = if in_head { HEAD_LIMIT } else { ANSWER_LIMIT };
             let room = limit.saturating_sub(self.taken);
             if room == 0 {
-                return Err(if in_head {
-                    Fault::HeadTooLarge
-                } else {
-                    Fault::AnswerTooLarge
-                });
+                return Err(if in_head { Fault::HeadTooLarge } else { Fault::AnswerTooLarge });
             }
             let window = bytes.get(..room).unwrap_or(bytes);
             let used = match self.state {
@@ -166,12 +162,7 @@ impl Answer {
     /// Servers of other protocols may send a few bytes and then wait: they are told apart by the
     /// first wrong byte, not when the deadline ends.
     fn turn_down_what_is_not_http(&mut self) -> Result<(), Fault> {
-        if self
-            .line
-            .iter()
-            .zip(PREFIX)
-            .all(|(is, should)| is == should)
-        {
+        if self.line.iter().zip(PREFIX).all(|(is, should)| is == should) {
             return Ok(());
         }
         let line = std::mem::take(&mut self.line);
@@ -186,11 +177,7 @@ impl Answer {
                     self.keep(line);
                     return Err(Fault::Malformed("a broken status line"));
                 };
-                self.framing = Framing {
-                    status,
-                    http_1_0,
-                    ..Framing::default()
-                };
+                self.framing = Framing { status, http_1_0, ..Framing::default() };
                 if !self.framing.is_interim() {
                     self.status = Some(status);
                 }
@@ -239,11 +226,7 @@ impl Framing {
         if matches!(line, [b' ' | b'\t', ..]) {
             // Section 5.2: a continuation counts as a space. It cannot change the framing, unless
             // it continues one of the fields that say it.
-            return if self.may_fold {
-                Ok(())
-            } else {
-                Err(Fault::Malformed("a misplaced fold"))
-            };
+            return if self.may_fold { Ok(()) } else { Err(Fault::Malformed("a misplaced fold")) };
         }
         let colon = line.iter().position(|&byte| byte == b':');
         let (name, value) = line.split_at(colon.unwrap_or(0));
@@ -272,9 +255,7 @@ impl Framing {
     /// The end of the head: RFC 9112, section 6.3, decides how the body ends.
     fn body(&self) -> Result<State, Fault> {
         if self.chunked && (self.http_1_0 || self.length.is_some()) {
-            return Err(Fault::Malformed(
-                "Transfer-Encoding with Content-Length or HTTP/1.0",
-            ));
+            return Err(Fault::Malformed("Transfer-Encoding with Content-Length or HTTP/1.0"));
         }
         Ok(match (self.status, self.length) {
             _ if self.is_interim() => State::StatusLine,
@@ -297,17 +278,12 @@ fn status_line(line: &[u8]) -> Option<(u16, bool)> {
         return None;
     }
     let status = u16::try_from(number(digits, 10)?).ok()?;
-    (100..=599)
-        .contains(&status)
-        .then_some((status, *minor == b'0'))
+    (100..=599).contains(&status).then_some((status, *minor == b'0'))
 }
 
 /// RFC 9112, section 7.1; extensions are ignored.
 fn chunk_size(line: &[u8]) -> Result<usize, Fault> {
-    let end = line
-        .iter()
-        .position(|&byte| byte == b';')
-        .unwrap_or(line.len());
+    let end = line.iter().position(|&byte| byte == b';').unwrap_or(line.len());
     let size = line.get(..end).unwrap_or(line).trim_ascii_end();
     number(size, 16).ok_or(Fault::Malformed("a broken chunk size"))
 }
@@ -320,11 +296,7 @@ fn number(digits: &[u8], radix: u32) -> Option<usize> {
     }
     digits.iter().try_fold(0_usize, |number, &byte| {
         let digit = char::from(byte).to_digit(radix)?;
-        Some(
-            number
-                .saturating_mul(radix as usize)
-                .saturating_add(digit as usize),
-        )
+        Some(number.saturating_mul(radix as usize).saturating_add(digit as usize))
     })
 }
 

@@ -130,17 +130,12 @@ struct Deadline {
 
 impl Deadline {
     fn new(limit: Duration) -> Self {
-        Self {
-            started: Instant::now(),
-            limit,
-        }
+        Self { started: Instant::now(), limit }
     }
 
     /// `None` when the time is over. Never zero, which socket timeouts take for "no timeout".
     fn left(&self) -> Option<Duration> {
-        self.limit
-            .checked_sub(self.started.elapsed())
-            .filter(|left| !left.is_zero())
+        self.limit.checked_sub(self.started.elapsed()).filter(|left| !left.is_zero())
     }
 }
 
@@ -150,26 +145,14 @@ fn connect(port: u16, deadline: &Deadline) -> Result<(TcpStream, Loopback), Down
         Err(reason) => reason,
     };
     if !matches!(reason, Reason::Refused) {
-        return Err(Down {
-            asked: Loopback::V4,
-            reason,
-        });
+        return Err(Down { asked: Loopback::V4, reason });
     }
     match connect_to(Loopback::V6, port, deadline) {
         Ok(stream) => Ok((stream, Loopback::V6)),
-        Err(Reason::Refused) => Err(Down {
-            asked: Loopback::V4,
-            reason: Reason::RefusedByBoth,
-        }),
-        Err(reason @ Reason::NotAccepted(_)) => Err(Down {
-            asked: Loopback::V6,
-            reason,
-        }),
+        Err(Reason::Refused) => Err(Down { asked: Loopback::V4, reason: Reason::RefusedByBoth }),
+        Err(reason @ Reason::NotAccepted(_)) => Err(Down { asked: Loopback::V6, reason }),
         // Many containers have no IPv6 at all; that is not what is wrong with the service.
-        Err(_) => Err(Down {
-            asked: Loopback::V4,
-            reason,
-        }),
+        Err(_) => Err(Down { asked: Loopback::V4, reason }),
     }
 }
 
@@ -217,16 +200,11 @@ fn exchange(
             body: answer.into_excerpt(),
             took: deadline.started.elapsed(),
         }),
-        Err(Failure::Fault(fault)) => Err(Reason::Faulty {
-            fault,
-            status,
-            excerpt: answer.into_excerpt(),
-        }),
+        Err(Failure::Fault(fault)) => {
+            Err(Reason::Faulty { fault, status, excerpt: answer.into_excerpt() })
+        }
         Err(Failure::Time) if answer.is_empty() => Err(Reason::Silent(deadline.limit)),
-        Err(Failure::Time) => Err(Reason::Unfinished {
-            limit: deadline.limit,
-            status,
-        }),
+        Err(Failure::Time) => Err(Reason::Unfinished { limit: deadline.limit, status }),
         Err(Failure::Io(error)) if error.kind() == ErrorKind::ConnectionReset => Err(Reason::Reset),
         Err(Failure::Io(error)) => Err(Reason::System(error)),
     }
@@ -235,9 +213,7 @@ fn exchange(
 fn send(stream: &mut TcpStream, mut request: &[u8], deadline: &Deadline) -> Result<(), Reason> {
     while !request.is_empty() {
         let left = deadline.left().ok_or(Reason::Silent(deadline.limit))?;
-        stream
-            .set_write_timeout(Some(left))
-            .map_err(Reason::System)?;
+        stream.set_write_timeout(Some(left)).map_err(Reason::System)?;
         match stream.write(request) {
             Ok(written) => request = request.get(written..).unwrap_or_default(),
             // Out of time, which is found out above, or a signal.
@@ -280,8 +256,5 @@ fn receive(
 }
 
 fn is_passing(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
-    )
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

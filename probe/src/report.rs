@@ -90,11 +90,7 @@ fn push_reason<'a>(line: &mut String, reason: &'a Reason) -> &'a [u8] {
             push_status(line, *status);
         }
         Reason::Reset => line.push_str("connection reset"),
-        Reason::Faulty {
-            fault,
-            status,
-            excerpt,
-        } => match fault {
+        Reason::Faulty { fault, status, excerpt } => match fault {
             Fault::Malformed(why) => {
                 line.push_str("malformed answer: ");
                 line.push_str(why);
@@ -137,11 +133,7 @@ fn push_shortened(line: &mut String, bytes: &[u8], limit: usize) {
         _ => (bytes, ""),
     };
     for &byte in shown {
-        line.push(if matches!(byte, b' '..=b'~') {
-            char::from(byte)
-        } else {
-            '?'
-        });
+        line.push(if matches!(byte, b' '..=b'~') { char::from(byte) } else { '?' });
     }
     line.push_str(rest);
 }
@@ -156,11 +148,7 @@ fn push_measured(line: &mut String, took: Duration) {
     let (whole, tenth, unit) = if seconds > 0 {
         (seconds, took.subsec_millis() / 100, "s")
     } else {
-        (
-            took.subsec_millis().into(),
-            took.subsec_micros() / 100 % 10,
-            "ms",
-        )
+        (took.subsec_millis().into(), took.subsec_micros() / 100 % 10, "ms")
     };
     push_number(line, whole);
     line.push('.');

@@ -84,12 +84,7 @@ impl Default for Settings {
     /// Port 80 and `/health`, and a deadline below the 3 s that a `HEALTHCHECK --timeout=3s`
     /// grants: Docker kills a probe that is over time, and then nobody learns the reason.
     fn default() -> Self {
-        Self {
-            port: 80,
-            path: "/health".to_owned(),
-            timeout: Duration::from_secs(2),
-            wait: None,
-        }
+        Self { port: 80, path: "/health".to_owned(), timeout: Duration::from_secs(2), wait: None }
     }
 }
 
@@ -118,16 +113,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, B
             None => (&*argument, None),
         };
         let bad = |value: Option<&str>, why| {
-            Err(BadUsage {
-                argument: flag.to_owned(),
-                value: value.map(str::to_owned),
-                why,
-            })
+            Err(BadUsage { argument: flag.to_owned(), value: value.map(str::to_owned), why })
         };
-        let name = flag
-            .strip_prefix("--")
-            .or_else(|| flag.strip_prefix('-'))
-            .unwrap_or_default();
+        let name = flag.strip_prefix("--").or_else(|| flag.strip_prefix('-')).unwrap_or_default();
         match name {
             "port" | "path" | "timeout" | "wait" => {}
             "h" | "help" if value.is_none() => return Ok(Command::Help),
@@ -139,11 +127,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, B
             }
             _ => return bad(value, "not a flag; see --help"),
         }
-        let next = if value.is_none() {
-            arguments.next()
-        } else {
-            None
-        };
+        let next = if value.is_none() { arguments.next() } else { None };
         let next = next.as_deref().map(OsStr::to_string_lossy);
         let Some(value) = value.or(next.as_deref()) else {
             return bad(None, "its value is missing");

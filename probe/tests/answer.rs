@@ -34,11 +34,7 @@ fn check(bytes: &[u8], expected: &Verdict) {
     if bytes.len() < 1_000 {
         for cut in 0..bytes.len() {
             let (first, second) = bytes.split_at(cut);
-            assert_eq!(
-                read([first, second].iter()),
-                *expected,
-                "cut at {cut}: {text:?}"
-            );
+            assert_eq!(read([first, second].iter()), *expected, "cut at {cut}: {text:?}");
         }
     }
 }
@@ -52,58 +48,26 @@ fn an_answer_ends_where_its_framing_says() {
     let table: &[(&str, u16, &str)] = &[
         ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, "ok"),
         ("HTTP/1.1 200 OK\r\ncontent-length:2\r\n\r\nok", 200, "ok"),
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: \t 2 \t\r\n\r\nok and more",
-            200,
-            "ok",
-        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: \t 2 \t\r\n\r\nok and more", 200, "ok"),
         ("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, ""),
         ("HTTP/1.1 200 OK\nContent-Length: 2\n\nok", 200, "ok"),
         ("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, "ok"),
         ("HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", 200, ""),
         ("HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n", 200, ""),
-        (
-            "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\ndown",
-            503,
-            "down",
-        ),
+        ("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\ndown", 503, "down"),
         ("HTTP/1.1 204 No Content\r\n\r\n", 204, ""),
-        (
-            "HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n",
-            304,
-            "",
-        ),
-        (
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n\0\0",
-            101,
-            "",
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\td\r\nContent-Length: 1\r\n\r\nx",
-            200,
-            "x",
-        ),
-        (
-            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
-            200,
-            "",
-        ),
+        ("HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\n\r\n", 304, ""),
+        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n\0\0", 101, ""),
+        ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\td\r\nContent-Length: 1\r\n\r\nx", 200, "x"),
+        ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, ""),
         (
             "HTTP/1.1 103 Early Hints\r\nContent-Length: 7\r\n\r\nHTTP/1.1 102 P\r\n\r\n\
              HTTP/1.1 503 No\r\nContent-Length: 1\r\n\r\nx",
             503,
             "x",
         ),
-        (
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
-            200,
-            "",
-        ),
-        (
-            "HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
-            200,
-            "ok",
-        ),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200, ""),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", 200, "ok"),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n00a ; x=\"y\"\r\n0123456789\r\n\
              B\r\nabcdefghijk\r\n0;last\r\nTrailer: t\r\n\r\nmore",
@@ -118,14 +82,8 @@ fn an_answer_ends_where_its_framing_says() {
 
 #[test]
 fn an_answer_without_length_ends_with_the_connection() {
-    check(
-        b"HTTP/1.1 200 OK\r\n\r\nup",
-        &Verdict::Closed(200, b"up".into()),
-    );
-    check(
-        b"HTTP/1.1 500 No\r\nServer: x\r\n\r\n",
-        &Verdict::Closed(500, b"".into()),
-    );
+    check(b"HTTP/1.1 200 OK\r\n\r\nup", &Verdict::Closed(200, b"up".into()));
+    check(b"HTTP/1.1 500 No\r\nServer: x\r\n\r\n", &Verdict::Closed(500, b"".into()));
 }
 
 #[test]
@@ -137,10 +95,7 @@ fn an_answer_that_stops_early_is_cut_short_wherever_it_stops() {
             check(&bytes[..end], &Verdict::Bad(Fault::CutShort));
         }
     }
-    check(
-        b"HTTP/1.1 100 Continue\r\n\r\n",
-        &Verdict::Bad(Fault::CutShort),
-    );
+    check(b"HTTP/1.1 100 Continue\r\n\r\n", &Verdict::Bad(Fault::CutShort));
     check(b"", &Verdict::Bad(Fault::Empty));
 }
 
@@ -163,10 +118,7 @@ fn what_is_not_http_1_is_told_by_its_first_wrong_byte() {
     }
     let mut answer = Answer::default();
     assert_eq!(answer.feed(b"HTTP/"), Ok(false));
-    assert!(
-        answer.feed(b"2").is_err(),
-        "it waits for the end of the line"
-    );
+    assert!(answer.feed(b"2").is_err(), "it waits for the end of the line");
 }
 
 #[test]
@@ -202,14 +154,8 @@ fn a_broken_status_line_is_malformed() {
 #[test]
 fn framing_that_is_not_beyond_doubt_is_malformed() {
     let table = [
-        (
-            "Content-Length: 2\r\nContent-Length: 2",
-            "more than one Content-Length",
-        ),
-        (
-            "Content-Length: 2\r\ncontent-length: 3",
-            "more than one Content-Length",
-        ),
+        ("Content-Length: 2\r\nContent-Length: 2", "more than one Content-Length"),
+        ("Content-Length: 2\r\ncontent-length: 3", "more than one Content-Length"),
         ("Content-Length: 2, 2", "a broken Content-Length"),
         ("Content-Length: ", "a broken Content-Length"),
         ("Content-Length: +2", "a broken Content-Length"),
@@ -226,14 +172,8 @@ fn framing_that_is_not_beyond_doubt_is_malformed() {
         ("Content\u{e4}: 2", "a broken header line"),
         ("A: b\rContent-Length: 2", "a bare CR or NUL in a line"),
         ("A: \0", "a bare CR or NUL in a line"),
-        (
-            "Transfer-Encoding: gzip",
-            "a Transfer-Encoding other than chunked",
-        ),
-        (
-            "Transfer-Encoding: gzip, chunked",
-            "a Transfer-Encoding other than chunked",
-        ),
+        ("Transfer-Encoding: gzip", "a Transfer-Encoding other than chunked"),
+        ("Transfer-Encoding: gzip, chunked", "a Transfer-Encoding other than chunked"),
         (
             "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
             "a Transfer-Encoding other than chunked",
@@ -290,32 +230,19 @@ fn the_limits_themselves_are_still_taken() {
         let filler = "x".repeat(length - rest);
         format!("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nA: {filler}\r\n\r\nx")
     };
-    check(
-        head(HEAD_LIMIT).as_bytes(),
-        &Verdict::Complete(200, b"x".into()),
-    );
-    check(
-        head(HEAD_LIMIT + 1).as_bytes(),
-        &Verdict::Bad(Fault::HeadTooLarge),
-    );
+    check(head(HEAD_LIMIT).as_bytes(), &Verdict::Complete(200, b"x".into()));
+    check(head(HEAD_LIMIT + 1).as_bytes(), &Verdict::Bad(Fault::HeadTooLarge));
 
     let open = "HTTP/1.1 200 OK\r\n\r\n";
     let body = "x".repeat(ANSWER_LIMIT - open.len());
     let kept = Verdict::Closed(200, vec![b'x'; EXCERPT_LIMIT]);
     check(format!("{open}{body}").as_bytes(), &kept);
-    check(
-        format!("{open}{body}x").as_bytes(),
-        &Verdict::Bad(Fault::AnswerTooLarge),
-    );
+    check(format!("{open}{body}x").as_bytes(), &Verdict::Bad(Fault::AnswerTooLarge));
 }
 
 #[test]
 fn a_length_that_can_never_fit_is_turned_down_at_once() {
-    for length in [
-        "65536",
-        "99999999999999999999999999",
-        "18446744073709551615",
-    ] {
+    for length in ["65536", "99999999999999999999999999", "18446744073709551615"] {
         let sized = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n");
         check(sized.as_bytes(), &Verdict::Bad(Fault::AnswerTooLarge));
     }

@@ -33,24 +33,15 @@ fn every_flag_is_taken_in_go_style_and_in_gnu_style() {
         let flag = |name: &str, value: &str| format!("{dashes}{name}{equals}{value}");
         assert_eq!(settings(&flag("port", "6767")).port(), 6767);
         assert_eq!(settings(&flag("path", "/a?b=c")).path(), "/a?b=c");
-        assert_eq!(
-            settings(&flag("timeout", "500ms")).timeout(),
-            Duration::from_millis(500)
-        );
-        assert_eq!(
-            settings(&flag("wait", "30s")).wait(),
-            Some(Duration::from_secs(30))
-        );
+        assert_eq!(settings(&flag("timeout", "500ms")).timeout(), Duration::from_millis(500));
+        assert_eq!(settings(&flag("wait", "30s")).wait(), Some(Duration::from_secs(30)));
     }
 }
 
 #[test]
 fn of_a_repeated_flag_the_last_one_counts() {
     assert_eq!(settings("-port=1 --port 2 -port 3").port(), 3);
-    assert_eq!(
-        settings("--wait 1s --path /a --wait=2s").wait(),
-        Some(Duration::from_secs(2))
-    );
+    assert_eq!(settings("--wait 1s --path /a --wait=2s").wait(), Some(Duration::from_secs(2)));
 }
 
 #[test]
@@ -68,11 +59,7 @@ fn durations_have_a_unit_and_may_have_a_fraction() {
         ("1.50000000000000000000s", 1_500),
     ] {
         let line = format!("--timeout {text}");
-        assert_eq!(
-            settings(&line).timeout(),
-            Duration::from_millis(millis),
-            "{text}"
-        );
+        assert_eq!(settings(&line).timeout(), Duration::from_millis(millis), "{text}");
     }
 }
 
@@ -103,23 +90,9 @@ fn bad_usage_names_the_flag_and_the_value_and_why() {
         ("--path", "/a\r\nX: y", ascii),
         ("--path", "/\u{7f}", ascii),
         ("--path", "/\u{e4}", ascii),
-        (
-            "--path",
-            "/a#b",
-            "a # is never sent to a server; write it as %23",
-        ),
+        ("--path", "/a#b", "a # is never sent to a server; write it as %23"),
     ];
-    for value in [
-        "",
-        "0",
-        "65536",
-        "-1",
-        "+80",
-        "80 ",
-        "http",
-        "8e1",
-        "99999999999999999999",
-    ] {
+    for value in ["", "0", "65536", "-1", "+80", "80 ", "http", "8e1", "99999999999999999999"] {
         table.push(("-port", value, port));
         table.push(("--port", value, port));
     }
@@ -130,14 +103,7 @@ fn bad_usage_names_the_flag_and_the_value_and_why() {
         table.push(("--timeout", value, form));
         table.push(("-wait", value, form));
     }
-    for value in [
-        "0s",
-        "0ms",
-        "0.9ms",
-        "61m",
-        "3601s",
-        "99999999999999999999999m",
-    ] {
+    for value in ["0s", "0ms", "0.9ms", "61m", "3601s", "99999999999999999999999m"] {
         table.push(("-timeout", value, range));
         table.push(("--wait", value, range));
     }
@@ -146,16 +112,13 @@ fn bad_usage_names_the_flag_and_the_value_and_why() {
     }
     table.push(("--help", "1", unknown));
     for (flag, value, why) in table {
-        let shown: String = value
-            .chars()
-            .map(|c| {
-                if (' '..='~').contains(&c) {
-                    c.to_string()
-                } else {
-                    "?".repeat(c.len_utf8())
-                }
-            })
-            .collect();
+        let shown: String =
+            value
+                .chars()
+                .map(|c| {
+                    if (' '..='~').contains(&c) { c.to_string() } else { "?".repeat(c.len_utf8()) }
+                })
+                .collect();
         let expected = format!("healthchecker: {flag} \"{shown}\": {why}\n");
         assert_eq!(usage(&[&format!("{flag}={value}")]), expected);
         if why != unknown {
@@ -167,15 +130,9 @@ fn bad_usage_names_the_flag_and_the_value_and_why() {
 #[test]
 fn a_missing_value_a_stray_word_and_an_unknown_flag_are_named() {
     for flag in ["-port", "--path", "--timeout", "-wait"] {
-        assert_eq!(
-            usage(&[flag]),
-            format!("healthchecker: {flag}: its value is missing\n")
-        );
+        assert_eq!(usage(&[flag]), format!("healthchecker: {flag}: its value is missing\n"));
     }
-    assert_eq!(
-        usage(&["6767"]),
-        "healthchecker: 6767: not a flag; see --help\n"
-    );
+    assert_eq!(usage(&["6767"]), "healthchecker: 6767: not a flag; see --help\n");
     assert_eq!(usage(&[""]), "healthchecker: : not a flag; see --help\n");
     assert!(usage(&["--proxy"]).starts_with("healthchecker: --proxy: no such flag"));
     assert!(usage(&["--timeout", "--wait", "1s"]).contains("--timeout \"--wait\""));
@@ -185,12 +142,9 @@ fn a_missing_value_a_stray_word_and_an_unknown_flag_are_named() {
 #[test]
 fn bad_usage_stays_on_one_short_line() {
     let long = "\n".repeat(10_000);
-    for arguments in [
-        &["--path", &long][..],
-        &["--port", &long],
-        &[&long],
-        &[&format!("-{long}={long}")],
-    ] {
+    for arguments in
+        [&["--path", &long][..], &["--port", &long], &[&long], &[&format!("-{long}={long}")]]
+    {
         let line = usage(arguments);
         assert!(line.len() < 256, "{} bytes", line.len());
         assert_eq!(line.matches('\n').count(), 1);
@@ -206,15 +160,9 @@ fn bad_usage_stays_on_one_short_line() {
 fn an_argument_that_is_not_utf_8_is_bad_usage_of_its_flag() {
     use std::os::unix::ffi::OsStringExt;
     for (arguments, start) in [
-        (
-            vec![b"--path".to_vec(), b"/\xff".to_vec()],
-            "healthchecker: --path \"/",
-        ),
+        (vec![b"--path".to_vec(), b"/\xff".to_vec()], "healthchecker: --path \"/"),
         (vec![b"--port=\xff".to_vec()], "healthchecker: --port \""),
-        (
-            vec![b"--wait".to_vec(), b"\xff1s".to_vec()],
-            "healthchecker: --wait \"",
-        ),
+        (vec![b"--wait".to_vec(), b"\xff1s".to_vec()], "healthchecker: --wait \""),
         (vec![b"--p\xffort=1".to_vec()], "healthchecker: --p"),
     ] {
         let bad = parse(arguments.into_iter().map(OsString::from_vec)).unwrap_err();
@@ -227,20 +175,10 @@ fn an_argument_that_is_not_utf_8_is_bad_usage_of_its_flag() {
 fn help_is_asked_for_in_every_spelling_and_names_every_flag() {
     for flag in ["-h", "--h", "-help", "--help"] {
         assert_eq!(parse([flag].map(OsString::from)), Ok(Command::Help));
-        assert_eq!(
-            parse(["-port=1", flag, "rubbish"].map(OsString::from)),
-            Ok(Command::Help)
-        );
+        assert_eq!(parse(["-port=1", flag, "rubbish"].map(OsString::from)), Ok(Command::Help));
     }
-    for name in [
-        "--port",
-        "--path",
-        "--timeout",
-        "--wait",
-        "-port=N",
-        "exit status",
-        "HEALTHCHECK",
-    ] {
+    for name in ["--port", "--path", "--timeout", "--wait", "-port=N", "exit status", "HEALTHCHECK"]
+    {
         assert!(HELP.contains(name), "{name}");
     }
 }

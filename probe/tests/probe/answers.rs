@@ -59,13 +59,9 @@ fn the_answer_is_read_to_its_end_so_that_the_server_sees_no_reset() {
     let server = Server::new(move |mut stream, _| {
         request(&mut stream);
         let body = vec![b'x'; 40_000];
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\n")
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 40000\r\n\r\n").unwrap();
         let sent = stream.write_all(&body);
-        sender
-            .send(sent.and_then(|()| stream.read(&mut [0])))
-            .unwrap();
+        sender.send(sent.and_then(|()| stream.read(&mut [0]))).unwrap();
     });
     ask(server.port, &[]).is_healthy();
     assert_eq!(ends.recv().unwrap().expect("a reset"), 0);
@@ -138,10 +134,7 @@ fn a_long_body_and_a_long_path_leave_room_for_reason_and_address() {
     let line = run.down();
     assert!(line.starts_with("DOWN 503 bbbbbbbbbb"), "{line}");
     assert!(line.contains("bbb... "), "{line}");
-    assert!(
-        line.contains(&format!(" 127.0.0.1:{}/pppppppp", server.port)),
-        "{line}"
-    );
+    assert!(line.contains(&format!(" 127.0.0.1:{}/pppppppp", server.port)), "{line}");
     assert!(line.ends_with("ppp... after waiting 400ms"), "{line}");
     assert_eq!(line.len(), 254, "the room is used: {line}");
 }
@@ -151,10 +144,7 @@ fn an_answer_that_is_cut_short_is_down() {
     for (answer, why) in [
         ("", "connection closed without an answer"),
         ("HTTP/1.1 2", "answer cut short"),
-        (
-            "HTTP/1.1 200 OK\r\nContent-Le",
-            "answer cut short, status 200",
-        ),
+        ("HTTP/1.1 200 OK\r\nContent-Le", "answer cut short, status 200"),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n{\"status\"",
             "answer cut short, status 200",
@@ -174,36 +164,18 @@ fn an_answer_that_is_malformed_is_down() {
     let sized = "HTTP/1.1 200 OK\r\nContent-Length";
     for (answer, why) in [
         ("up\n".to_owned(), "no HTTP/1 status line: up"),
-        (
-            "SSH-2.0-OpenSSH_9.6\r\n".to_owned(),
-            "no HTTP/1 status line: SSH-2.0-OpenSSH_9.6",
-        ),
-        (
-            "HTTP/2 200\r\n\r\n".to_owned(),
-            "no HTTP/1 status line: HTTP/2 200????",
-        ),
-        (
-            "HTTP/1.1 OK\r\n\r\n".to_owned(),
-            "a broken status line: HTTP/1.1 OK",
-        ),
-        (
-            format!("{sized}: 2\r\nContent-Length: 3\r\n\r\nok"),
-            "more than one Content-Length",
-        ),
+        ("SSH-2.0-OpenSSH_9.6\r\n".to_owned(), "no HTTP/1 status line: SSH-2.0-OpenSSH_9.6"),
+        ("HTTP/2 200\r\n\r\n".to_owned(), "no HTTP/1 status line: HTTP/2 200????"),
+        ("HTTP/1.1 OK\r\n\r\n".to_owned(), "a broken status line: HTTP/1.1 OK"),
+        (format!("{sized}: 2\r\nContent-Length: 3\r\n\r\nok"), "more than one Content-Length"),
         (format!("{sized}: x\r\n\r\nok"), "a broken Content-Length"),
     ] {
         let why = why.strip_suffix("????").unwrap_or(why);
         let server = Server::answering(answer);
         let run = ask(server.port, &[]);
         let line = run.down();
-        assert!(
-            line.starts_with(&format!("DOWN malformed answer: {why}")),
-            "{line}"
-        );
-        assert!(
-            line.ends_with(&format!(" 127.0.0.1:{}/health", server.port)),
-            "{line}"
-        );
+        assert!(line.starts_with(&format!("DOWN malformed answer: {why}")), "{line}");
+        assert!(line.ends_with(&format!(" 127.0.0.1:{}/health", server.port)), "{line}");
     }
 }
 
@@ -213,10 +185,8 @@ fn a_reset_is_down() {
         // Closing while the request lies unread makes the kernel send a reset.
         stream.peek(&mut [0]).unwrap();
     });
-    ask(server.port, &[]).is_down(&format!(
-        "DOWN connection reset 127.0.0.1:{}/health",
-        server.port
-    ));
+    ask(server.port, &[])
+        .is_down(&format!("DOWN connection reset 127.0.0.1:{}/health", server.port));
 }
 
 #[test]
@@ -249,11 +219,7 @@ fn ipv6_is_asked_if_ipv4_refuses() {
     }
     // The port refuses on IPv4 as long as its owner lives; on IPv6 somebody may have it.
     let (refusing, listener) = std::iter::repeat_with(RefusingPort::new)
-        .find_map(|it| {
-            TcpListener::bind(("::1", it.port))
-                .ok()
-                .map(|listener| (it, listener))
-        })
+        .find_map(|it| TcpListener::bind(("::1", it.port)).ok().map(|listener| (it, listener)))
         .unwrap();
     let (sender, requests) = mpsc::channel();
     let server = Server::on(listener, move |mut stream: TcpStream, nth| {
@@ -276,10 +242,8 @@ fn ipv6_is_not_asked_if_ipv4_answers() {
         return;
     };
     let other = Server::on(listener, |mut stream, _| stream.write_all(UP).unwrap());
-    ask(server.port, &[]).is_down_timed(&format!(
-        "DOWN 503 {{time}} 127.0.0.1:{}/health",
-        server.port
-    ));
+    ask(server.port, &[])
+        .is_down_timed(&format!("DOWN 503 {{time}} 127.0.0.1:{}/health", server.port));
     assert_eq!(other.connections(), 0);
 }
 

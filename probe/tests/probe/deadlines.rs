@@ -25,10 +25,7 @@ fn ended_at(run: &Run, limit: Duration) {
 fn a_server_that_stays_silent_is_down_when_the_time_is_over() {
     let server = Server::new(|mut stream, _| until_closed(&mut stream));
     let run = ask_briefly(server.port);
-    run.is_down(&format!(
-        "DOWN no answer in 300ms 127.0.0.1:{}/health",
-        server.port
-    ));
+    run.is_down(&format!("DOWN no answer in 300ms 127.0.0.1:{}/health", server.port));
     ended_at(&run, LIMIT);
 }
 
@@ -36,10 +33,7 @@ fn a_server_that_stays_silent_is_down_when_the_time_is_over() {
 fn without_a_flag_the_time_is_2_seconds() {
     let server = Server::new(|mut stream, _| until_closed(&mut stream));
     let run = ask(server.port, &[]);
-    run.is_down(&format!(
-        "DOWN no answer in 2s 127.0.0.1:{}/health",
-        server.port
-    ));
+    run.is_down(&format!("DOWN no answer in 2s 127.0.0.1:{}/health", server.port));
     ended_at(&run, Duration::from_secs(2));
 }
 
@@ -48,29 +42,16 @@ fn a_server_that_drips_gets_no_more_time_than_a_silent_one() {
     for (opening, drop, status) in [
         ("", "HTTP/1.1 200 OK\r\nA: ", ""),
         ("HTTP/1.1 200 OK\r\nA: ", "x", ", status 200"),
-        (
-            "HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n",
-            "x",
-            ", status 200",
-        ),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n", "x", ", status 200"),
         ("HTTP/1.1 503 No\r\n\r\n", "x", ", status 503"),
-        (
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            "1\r\nx\r\n",
-            ", status 200",
-        ),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", ", status 200"),
     ] {
         let server = Server::new(move |mut stream, _| {
             request(&mut stream);
             if opening.is_empty() {
                 drip_slowly(stream, drop);
             } else {
-                endlessly(
-                    stream,
-                    opening.as_bytes(),
-                    drop.as_bytes(),
-                    Duration::from_millis(20),
-                );
+                endlessly(stream, opening.as_bytes(), drop.as_bytes(), Duration::from_millis(20));
             }
         });
         let run = ask_briefly(server.port);
@@ -96,9 +77,7 @@ fn drip_slowly(mut stream: TcpStream, text: &str) {
 fn an_answer_that_stops_without_closing_is_down_when_the_time_is_over() {
     let server = Server::new(|mut stream, _| {
         request(&mut stream);
-        stream
-            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{")
-            .unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 15\r\n\r\n{").unwrap();
         until_closed(&mut stream);
     });
     let run = ask_briefly(server.port);
@@ -112,22 +91,10 @@ fn an_answer_that_stops_without_closing_is_down_when_the_time_is_over() {
 #[test]
 fn an_endless_answer_is_down_as_soon_as_it_is_too_large() {
     for (opening, rest, why) in [
-        (
-            "HTTP/1.1 200 OK\r\n",
-            "A: b\r\n",
-            "answer head over 16 KiB, status 200",
-        ),
+        ("HTTP/1.1 200 OK\r\n", "A: b\r\n", "answer head over 16 KiB, status 200"),
         ("HTTP/1.1 ", "200 ", "answer head over 16 KiB"),
-        (
-            "",
-            "HTTP/1.1 100 Continue\r\n\r\n",
-            "answer head over 16 KiB",
-        ),
-        (
-            "HTTP/1.1 200 OK\r\n\r\n",
-            "body",
-            "answer over 64 KiB, status 200",
-        ),
+        ("", "HTTP/1.1 100 Continue\r\n\r\n", "answer head over 16 KiB"),
+        ("HTTP/1.1 200 OK\r\n\r\n", "body", "answer over 64 KiB, status 200"),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
             "4\r\nbody\r\n",
@@ -141,20 +108,11 @@ fn an_endless_answer_is_down_as_soon_as_it_is_too_large() {
     ] {
         let server = Server::new(move |mut stream, _| {
             request(&mut stream);
-            endlessly(
-                stream,
-                opening.as_bytes(),
-                rest.repeat(200).as_bytes(),
-                Duration::ZERO,
-            );
+            endlessly(stream, opening.as_bytes(), rest.repeat(200).as_bytes(), Duration::ZERO);
         });
         let run = ask(server.port, &["--timeout", "4s"]);
         run.is_down(&format!("DOWN {why} 127.0.0.1:{}/health", server.port));
-        assert!(
-            run.took < Duration::from_secs(2),
-            "it read on for {:?}",
-            run.took
-        );
+        assert!(run.took < Duration::from_secs(2), "it read on for {:?}", run.took);
     }
 }
 
@@ -166,15 +124,8 @@ fn another_protocol_is_told_apart_before_the_time_is_over() {
         until_closed(&mut stream);
     });
     let run = ask(server.port, &["--timeout", "4s"]);
-    assert!(
-        run.down()
-            .starts_with("DOWN malformed answer: no HTTP/1 status line: ???")
-    );
-    assert!(
-        run.took < Duration::from_secs(2),
-        "it waited for {:?}",
-        run.took
-    );
+    assert!(run.down().starts_with("DOWN malformed answer: no HTTP/1 status line: ???"));
+    assert!(run.took < Duration::from_secs(2), "it waited for {:?}", run.took);
 }
 
 #[test]
@@ -184,11 +135,7 @@ fn a_server_that_never_reads_or_accepts_is_down_when_the_time_is_over() {
     let port = listener.local_addr().unwrap().port();
     let path = format!("/{}", "x".repeat(7_000));
     let run = ask(port, &["--timeout", "300ms", "--path", &path]);
-    assert!(
-        run.down().starts_with("DOWN no answer in 300ms 127.0.0.1:"),
-        "{}",
-        run.line
-    );
+    assert!(run.down().starts_with("DOWN no answer in 300ms 127.0.0.1:"), "{}", run.line);
     ended_at(&run, LIMIT);
 }
 
@@ -204,8 +151,6 @@ fn a_full_backlog_is_down_when_the_time_is_over() {
         assert!(held.len() < 5_000, "the backlog never fills");
     }
     let run = ask_briefly(address.port());
-    run.is_down(&format!(
-        "DOWN no answer in 300ms, not even connected {address}/health"
-    ));
+    run.is_down(&format!("DOWN no answer in 300ms, not even connected {address}/health"));
     ended_at(&run, LIMIT);
 }

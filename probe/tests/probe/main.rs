@@ -37,17 +37,9 @@ fn run(arguments: &[&str]) -> Run {
     }
     let took = started.elapsed();
     let output = child.wait_with_output().unwrap();
-    assert_eq!(
-        String::from_utf8_lossy(&output.stdout),
-        "",
-        "nothing belongs on stdout"
-    );
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "nothing belongs on stdout");
     let line = String::from_utf8(output.stderr).expect("ASCII");
-    Run {
-        status: output.status.code(),
-        line,
-        took,
-    }
+    Run { status: output.status.code(), line, took }
 }
 
 fn ask(port: u16, more: &[&str]) -> Run {
@@ -66,14 +58,8 @@ impl Run {
     fn down(&self) -> &str {
         assert_eq!(self.status, Some(1), "{}", self.line);
         assert!(self.line.len() < 256, "{} bytes", self.line.len());
-        let line = self
-            .line
-            .strip_suffix('\n')
-            .expect("it ends with a newline");
-        assert!(
-            line.bytes().all(|byte| matches!(byte, b' '..=b'~')),
-            "{line:?}"
-        );
+        let line = self.line.strip_suffix('\n').expect("it ends with a newline");
+        assert!(line.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{line:?}");
         assert!(line.starts_with("DOWN "), "{line}");
         line
     }
@@ -88,18 +74,9 @@ impl Run {
     #[track_caller]
     fn is_down_timed(&self, line: &str) {
         let (before, after) = line.split_once("{time}").unwrap();
-        let time = self
-            .down()
-            .strip_prefix(before)
-            .and_then(|rest| rest.strip_suffix(after));
+        let time = self.down().strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
         let time = time.unwrap_or_else(|| panic!("{} is not {line}", self.line));
-        let number = time
-            .strip_suffix("ms")
-            .or(time.strip_suffix('s'))
-            .unwrap_or_default();
-        assert!(
-            number.contains('.') && number.parse::<f64>().is_ok(),
-            "{time}"
-        );
+        let number = time.strip_suffix("ms").or(time.strip_suffix('s')).unwrap_or_default();
+        assert!(number.contains('.') && number.parse::<f64>().is_ok(), "{time}");
     }
 }

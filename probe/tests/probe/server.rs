@@ -93,9 +93,6 @@ impl RefusingPort {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (server, _) = listener.accept().unwrap();
-        Self {
-            port: client.local_addr().unwrap().port(),
-            _ends: (client, server),
-        }
+        Self { port: client.local_addr().unwrap().port(), _ends: (client, server) }
     }
 }

@@ -25,11 +25,7 @@ fn bad_usage_exits_with_1_and_one_line() {
         let run = run(arguments);
         assert_eq!(run.status, Some(1), "{arguments:?}");
         assert!(run.line.starts_with("healthchecker: "), "{}", run.line);
-        assert!(
-            run.line.ends_with('\n') && run.line.matches('\n').count() == 1,
-            "{}",
-            run.line
-        );
+        assert!(run.line.ends_with('\n') && run.line.matches('\n').count() == 1, "{}", run.line);
         assert!(run.line.len() < 256);
     }
 }
@@ -46,10 +42,7 @@ fn help_goes_to_stdout_and_does_not_count_as_healthy() {
     for flag in ["-h", "-help", "--help"] {
         let output = probe().arg(flag).output().unwrap();
         assert_eq!(output.status.code(), Some(1));
-        assert_eq!(
-            String::from_utf8_lossy(&output.stdout),
-            healthchecker::settings::HELP
-        );
+        assert_eq!(String::from_utf8_lossy(&output.stdout), healthchecker::settings::HELP);
         assert!(output.stderr.is_empty());
     }
 }
@@ -62,12 +55,7 @@ fn a_reader_that_has_gone_away_does_not_change_the_exit_status() {
         let (gone, out) = pipe().unwrap();
         drop(gone);
         let err = out.try_clone().unwrap();
-        let status = probe()
-            .args(arguments)
-            .stdout(out)
-            .stderr(err)
-            .status()
-            .unwrap();
+        let status = probe().args(arguments).stdout(out).stderr(err).status().unwrap();
         assert_eq!(status.code(), Some(1), "{arguments:?}");
     }
 }
@@ -75,15 +63,7 @@ fn a_reader_that_has_gone_away_does_not_change_the_exit_status() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_behind_stderr_does_not_change_the_exit_status() {
-    let full = std::fs::File::options()
-        .write(true)
-        .open("/dev/full")
-        .unwrap();
-    let status = probe()
-        .arg("-port=x")
-        .stdin(Stdio::null())
-        .stderr(full)
-        .status()
-        .unwrap();
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = probe().arg("-port=x").stdin(Stdio::null()).stderr(full).status().unwrap();
     assert_eq!(status.code(), Some(1));
 }

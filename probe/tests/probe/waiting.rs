@@ -16,11 +16,7 @@ fn it_asks_again_until_healthy() {
     let run = ask(server.port, &["--wait", "10s"]);
     run.is_healthy();
     assert_eq!(server.connections(), 3);
-    assert!(
-        run.took >= Duration::from_millis(500),
-        "asked again after {:?}",
-        run.took / 2
-    );
+    assert!(run.took >= Duration::from_millis(500), "asked again after {:?}", run.took / 2);
     assert!(run.took < Duration::from_secs(4), "{:?}", run.took);
 }
 
@@ -40,14 +36,8 @@ fn it_gives_the_last_reason_when_the_time_is_over() {
     });
     let port = server.port;
     let run = ask(port, &["--wait", "600ms"]);
-    run.is_down_timed(&format!(
-        "DOWN 503 {{time}} 127.0.0.1:{port}/health after waiting 600ms"
-    ));
-    assert!(
-        (2..=3).contains(&server.connections()),
-        "{} asks",
-        server.connections()
-    );
+    run.is_down_timed(&format!("DOWN 503 {{time}} 127.0.0.1:{port}/health after waiting 600ms"));
+    assert!((2..=3).contains(&server.connections()), "{} asks", server.connections());
     assert!(run.took >= Duration::from_millis(600), "{:?}", run.took);
     assert!(run.took < Duration::from_secs(2), "{:?}", run.took);
 }
@@ -57,10 +47,7 @@ fn a_refusal_is_asked_again_too() {
     let refusing = RefusingPort::new();
     let run = ask(refusing.port, &["-wait=300ms"]);
     let line = run.down();
-    assert!(
-        line.starts_with("DOWN connection refused 127.0.0.1:"),
-        "{line}"
-    );
+    assert!(line.starts_with("DOWN connection refused 127.0.0.1:"), "{line}");
     assert!(line.ends_with(" after waiting 300ms"), "{line}");
 }
 
