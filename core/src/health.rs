@@ -14,6 +14,16 @@ pub struct Health {
     draining: AtomicBool,
 }
 
+/// What a host knows of itself and the core cannot: an extension of the requests that it affects.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HostState {
+    /// There are more connections than the host serves. Whoever asks for health is told; all others
+    /// are asked to come back.
+    pub overloaded: bool,
+    /// A call of the handler has not returned for so long that it never may.
+    pub stalled: bool,
+}
+
 /// What `/health` says, in the order in which the first that holds decides.
 pub(crate) enum Verdict {
     ShuttingDown,

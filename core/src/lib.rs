@@ -35,6 +35,6 @@ mod store;
 pub mod testing;
 
 pub use account::{Account, AccountId, AccountIdError};
-pub use health::Health;
+pub use health::{Health, HostState};
 pub use service::AccountService;
 pub use store::{AccountStore, StoreError};

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
@@ -42,6 +42,14 @@ pub fn problem(status: StatusCode, detail: &str) -> Response<Bytes> {
         detail,
     });
     build(status, Some("application/problem+json"), body)
+}
+
+/// A 503 that asks the client to come back in a second.
+pub fn overloaded() -> Response<Bytes> {
+    let mut response =
+        problem(StatusCode::SERVICE_UNAVAILABLE, "There are too many clients at the moment.");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response
 }
 
 /// A 503 whose cause the host logs.

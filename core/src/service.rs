@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::account::decode_segment;
 use crate::health::Verdict;
-use crate::response::{empty, json, problem, to_json, with_cause};
-use crate::{Account, AccountId, AccountIdError, AccountStore, Health};
+use crate::response::{empty, json, overloaded, problem, to_json, with_cause};
+use crate::{Account, AccountId, AccountIdError, AccountStore, Health, HostState, StoreError};
 
 /// The account service: a pure function over an injected store, and the health state of the
 /// process that runs it.
@@ -48,14 +48,16 @@ impl<S: AccountStore> AccountService<S> {
 
     /// Answers one request. Never panics unless the store does; blocks only as long as the store.
     ///
-    /// A 503 carries its [`Cause`](crate::response::Cause) as an extension, for the log.
+    /// A 503 carries its [`Cause`](crate::response::Cause) as an extension, for the log. A request
+    /// may carry a [`HostState`] as an extension.
     #[expect(
         clippy::needless_pass_by_value,
         reason = "every host and handler shares this signature"
     )]
     pub fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let host = request.extensions().get().copied().unwrap_or_default();
         let mut response = match self.route(request.uri().path()) {
-            Some(route) => self.dispatch(&route, request.method()),
+            Some(route) => self.dispatch(&route, request.method(), host),
             None => self.redirect(request.uri()).unwrap_or_else(|| {
                 problem(StatusCode::NOT_FOUND, "There is nothing at this path.")
             }),
@@ -84,12 +86,13 @@ impl<S: AccountStore> AccountService<S> {
         }
     }
 
-    fn dispatch(&self, route: &Route<'_>, method: &Method) -> Response<Bytes> {
+    fn dispatch(&self, route: &Route<'_>, method: &Method, host: HostState) -> Response<Bytes> {
         let read = method == Method::GET || method == Method::HEAD;
         match route {
+            Route::Account(_) if read && host.overloaded => overloaded(),
             Route::Account(id) if read => self.account(id),
             Route::Account(_) => method_not_allowed("GET, HEAD"),
-            Route::Health if read => not_stored(self.check_health()),
+            Route::Health if read => not_stored(self.check_health(host)),
             Route::Health => not_stored(method_not_allowed("GET, HEAD")),
             Route::ForceHealth(state) if method == Method::GET => {
                 not_stored(self.force_health(state))
@@ -133,9 +136,18 @@ impl<S: AccountStore> AccountService<S> {
         }
     }
 
-    fn check_health(&self) -> Response<Bytes> {
+    fn check_health(&self, host: HostState) -> Response<Bytes> {
         const DOWN: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
-        match self.health.verdict(|| self.store.check()) {
+        let check = || {
+            if host.stalled {
+                return Err(StoreError::new(
+                    "answer",
+                    "a request has been stuck in the store for long",
+                ));
+            }
+            self.store.check()
+        };
+        match self.health.verdict(check) {
             Verdict::ShuttingDown => json(DOWN, r#"{"status":"Shutting down"}"#),
             Verdict::ForcedUnhealthy => json(DOWN, r#"{"status":"Forced unhealthy"}"#),
             Verdict::DatabaseUnaccessible(error) => {

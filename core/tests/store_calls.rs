@@ -2,7 +2,7 @@
 
 use accountservice_core::response::Cause;
 use accountservice_core::testing::{MockAccountStore, http_contract::request, render};
-use accountservice_core::{Account, AccountId, AccountService, StoreError};
+use accountservice_core::{Account, AccountId, AccountService, HostState, StoreError};
 use expect_test::{Expect, expect};
 use http::Method;
 
@@ -129,4 +129,33 @@ fn the_cause_of_a_503_travels_beside_the_answer_and_not_in_it() {
         let Cause(cause) = answer.extensions().get().expect("a 503 has a cause");
         assert_eq!(cause.source().expect("a cause has a source").to_string(), "page 7 is torn");
     }
+}
+
+#[test]
+fn an_overloaded_host_is_healthy_and_asks_all_others_to_come_back() {
+    let mut store = MockAccountStore::new();
+    store.expect_check().once().returning(|| Ok(()));
+    let service = AccountService::new(store, "");
+    let ask = |target| {
+        let mut request = request(Method::GET, target);
+        request.extensions_mut().insert(HostState { overloaded: true, stalled: false });
+        service.handle(request)
+    };
+
+    assert_eq!(ask("/health").status(), 200);
+    let answer = ask("/accounts/10000");
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.headers()["retry-after"], "1");
+}
+
+#[test]
+fn a_host_with_a_request_stuck_in_the_store_is_not_healthy() {
+    let service = AccountService::new(untouched(), "");
+    let mut request = request(Method::GET, "/health");
+    request.extensions_mut().insert(HostState { overloaded: true, stalled: true });
+
+    let answer = service.handle(request);
+
+    assert_eq!(answer.status(), 503);
+    assert_eq!(answer.body(), r#"{"status":"Database unaccessible"}"#);
 }

@@ -1,8 +1,10 @@
 //! Accepting connections, handing them out, and stopping.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,7 +14,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use crate::Limits;
-use crate::worker::Workers;
+use crate::overflow::Overflow;
+use crate::worker::{Shared, Workers};
 
 /// How long accepting pauses when the machine has no file descriptor or no memory left for one more
 /// connection: long enough not to spin, short enough not to be noticed.
@@ -24,10 +27,12 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The handler is called from several threads at once. One that panics costs its client a 500 and
 /// nobody else anything. Runs on a runtime with I/O and time.
 ///
+/// Where the host knows something that the handler cannot, the request has a
+/// [`HostState`](accountservice_core::HostState) as an extension.
+///
 /// # Errors
 ///
-/// If a worker's thread or runtime cannot be made: never because
-/// of a client.
+/// If a worker's thread or runtime cannot be made: never because of a client.
 pub async fn serve<H>(
     listener: TcpListener,
     handler: H,
@@ -37,12 +42,21 @@ pub async fn serve<H>(
 where
     H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
 {
-    let workers = Workers::start(handler, &limits)?;
+    let shared = Arc::new(Shared::default());
+    let handler = Arc::new(handler);
+    let mut door = Door {
+        workers: Workers::start(&handler, &limits, &shared)?,
+        overflow: Overflow::new(&handler, &limits, &shared),
+        limit: limits.connections,
+        full: false,
+    };
+    // The workers let go of it one by one when they end.
+    drop(handler);
 
     {
         let mut shutdown = pin!(shutdown);
-        let mut accepting = pin!(accept_all(&listener, &workers, limits.connections));
-        std::future::poll_fn(|cx| {
+        let mut accepting = pin!(door.accept_all(&listener));
+        poll_fn(|cx| {
             let _never = accepting.as_mut().poll(cx);
             shutdown.as_mut().poll(cx)
         })
@@ -50,36 +64,88 @@ where
     }
 
     let deadline = Instant::now() + limits.drain_time;
-    accept_the_backlog(listener, &workers, limits.connections)?;
-    let open = workers.open();
-    debug!("Draining {open} connections");
-    if timeout_at(deadline, workers.drain()).await.is_err() {
+    door.let_in_the_backlog(listener)?;
+    let Door { workers, overflow, .. } = door;
+    shared.start_to_drain();
+    let drained = async {
+        while workers.open() + overflow.open() > 0 {
+            shared.closed().await;
+        }
+        drop(overflow);
+        workers.end().await;
+    };
+    if timeout_at(deadline, drained).await.is_err() {
         warn!("Gave up on requests that were still in flight after {:?}", limits.drain_time);
     }
     Ok(())
 }
 
-async fn accept_all(listener: &TcpListener, workers: &Workers, limit: usize) -> ! {
-    loop {
-        if workers.open() >= limit {
-            warn!("{limit} connections are open, which is the limit: new ones wait");
-            workers.below(limit).await;
-            info!("Below the limit of {limit} connections again");
-        }
-        match accept(listener).await {
-            Ok((stream, peer)) => workers.hand_out(stream, peer),
-            Err(error) if concerns_one_connection(&error) => debug!("Lost a connection: {error}"),
-            Err(error) => {
-                error!("Cannot accept connections: {error}");
-                loop {
-                    sleep(PAUSE).await;
-                    match accept(listener).await {
-                        Ok((stream, peer)) => break workers.hand_out(stream, peer),
-                        Err(error) if concerns_one_connection(&error) => {}
-                        Err(error) => debug!("Still cannot accept connections: {error}"),
+/// Where connections come in.
+struct Door<H> {
+    workers: Workers,
+    overflow: Overflow<H>,
+    limit: usize,
+    full: bool,
+}
+
+impl<H> Door<H>
+where
+    H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
+{
+    async fn accept_all(&mut self, listener: &TcpListener) {
+        let mut blocked = false;
+        loop {
+            match accept(listener).await {
+                Ok((stream, peer)) => {
+                    if blocked {
+                        blocked = false;
+                        info!("Accepting connections again");
                     }
+                    self.let_in(stream, peer);
                 }
-                info!("Accepting connections again");
+                Err(error) if concerns_one_connection(&error) => {
+                    debug!("Lost a connection: {error}");
+                }
+                Err(error) => {
+                    if !blocked {
+                        blocked = true;
+                        error!("Cannot accept connections: {error}");
+                    }
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    fn let_in(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let full = self.workers.open() >= self.limit;
+        if full && !self.full {
+            warn!(
+                "{} connections are open, which is the limit: others are turned away",
+                self.limit
+            );
+        } else if self.full && !full {
+            info!("Below the limit of {} connections again", self.limit);
+        }
+        self.full = full;
+        if full {
+            self.overflow.take(stream, peer);
+        } else {
+            self.workers.hand_out(stream, peer);
+        }
+    }
+
+    /// The kernel has accepted these on our behalf: closing the listener would reset them.
+    fn let_in_the_backlog(&mut self, listener: TcpListener) -> io::Result<()> {
+        let listener = listener.into_std()?;
+        loop {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    stream.set_nonblocking(true)?;
+                    self.let_in(stream, peer);
+                }
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(_) => return Ok(()),
             }
         }
     }
@@ -89,22 +155,6 @@ async fn accept(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
     let (stream, peer) = listener.accept().await?;
     // A worker watches it from its own thread.
     Ok((stream.into_std()?, peer))
-}
-
-/// The kernel has accepted these on our behalf: closing the listener would reset them.
-fn accept_the_backlog(listener: TcpListener, workers: &Workers, limit: usize) -> io::Result<()> {
-    let listener = listener.into_std()?;
-    while workers.open() < limit {
-        match listener.accept() {
-            Ok((stream, peer)) => {
-                stream.set_nonblocking(true)?;
-                workers.hand_out(stream, peer);
-            }
-            Err(error) if concerns_one_connection(&error) => {}
-            Err(_) => break,
-        }
-    }
-    Ok(())
 }
 
 /// Errors of accept(2) that say nothing about the next call.

@@ -8,11 +8,14 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::thread;
 use std::time::Duration;
 
+use accountservice_core::HostState;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
@@ -20,28 +23,33 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net;
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use crate::Limits;
 use crate::exchange::exchange;
 use crate::watch::{Phase, Watch};
-use crate::worker::{Shared, Slot};
+use crate::worker::{Load, Shared, Slot};
 
 /// How long a connection that rests may go on resting when the server drains. A request that was
 /// on its way at that moment is still answered.
 const REST_WHILE_DRAINING: Duration = Duration::from_millis(250);
 
-/// What all connections of a worker have in common.
+/// Serves the connections of one thread.
 pub(crate) struct Connections<H> {
     common: Arc<Common<H>>,
     http: http1::Builder,
 }
 
-struct Common<H> {
-    handler: Arc<H>,
-    limits: Limits,
-    shared: Arc<Shared>,
+/// What the connections of a thread have in common.
+pub(crate) struct Common<H> {
+    pub(crate) handler: Arc<H>,
+    pub(crate) limits: Limits,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) load: Arc<Load>,
+    /// These are connections that there are too many of.
+    pub(crate) overloaded: bool,
 }
 
 /// What a request needs to know of the connection that it came by.
@@ -52,16 +60,33 @@ pub(crate) struct Connection<H> {
 }
 
 impl<H> Connection<H> {
-    pub(crate) fn handler(&self) -> &H {
-        &self.common.handler
-    }
-
     pub(crate) fn limits(&self) -> &Limits {
         &self.common.limits
     }
 
-    pub(crate) fn draining(&self) -> bool {
-        self.common.shared.draining()
+    /// What a handler should know, if anything.
+    pub(crate) fn host_state(&self) -> Option<HostState> {
+        let state =
+            HostState { overloaded: self.common.overloaded, stalled: self.common.shared.stalled() };
+        (state != HostState::default()).then_some(state)
+    }
+
+    /// Whether the answer to this request is the last one.
+    pub(crate) fn ends(&self) -> bool {
+        self.common.overloaded || self.common.shared.draining()
+    }
+
+    /// Calls the handler and notes that it is at work. A panic ends here: it costs one request, and
+    /// not the connection or the process.
+    pub(crate) fn handle(&self, request: Request<Bytes>) -> thread::Result<Response<Bytes>>
+    where
+        H: Fn(Request<Bytes>) -> Response<Bytes>,
+    {
+        let Common { handler, shared, load, .. } = &*self.common;
+        load.handling(shared, Instant::now());
+        let result = catch_unwind(AssertUnwindSafe(|| handler(request)));
+        load.handled();
+        result
     }
 }
 
@@ -69,28 +94,27 @@ impl<H> Connections<H>
 where
     H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
 {
-    pub(crate) fn new(handler: &Arc<H>, limits: &Limits, shared: &Arc<Shared>) -> Self {
+    pub(crate) fn new(common: Common<H>) -> Self {
         let mut http = http1::Builder::new();
-        http.max_buf_size(limits.head_bytes)
-            .max_header_size(limits.head_bytes)
+        http.max_buf_size(common.limits.head_bytes)
+            .max_header_size(common.limits.head_bytes)
             // One flat write of head and body is cheaper than gathering two small ones.
             .writev(false)
             .pipeline_flush(true)
             .header_read_timeout(None);
-        let common = Common {
-            handler: Arc::clone(handler),
-            limits: limits.clone(),
-            shared: Arc::clone(shared),
-        };
         Self { common: Arc::new(common), http }
     }
 
     /// Serves one connection on the runtime of the current thread.
-    pub(crate) fn spawn(&self, stream: TcpStream, peer: SocketAddr, slot: Slot) {
-        let stream = match prepare(stream) {
-            Ok(stream) => stream,
-            Err(error) => return debug!(%peer, "Lost a connection: {error}"),
-        };
+    pub(crate) fn spawn(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        slot: Slot,
+    ) -> Option<AbortHandle> {
+        let prepared = prepare(stream);
+        let stream =
+            prepared.inspect_err(|error| debug!(%peer, "Lost a connection: {error}")).ok()?;
         let watch = Arc::new(Watch::new());
         let io = Watched { io: TokioIo::new(stream), watch: Arc::clone(&watch) };
         let connection = Arc::new(Connection { common: Arc::clone(&self.common), peer, watch });
@@ -102,12 +126,13 @@ where
             })
         };
         let serving = self.http.serve_connection(io, service);
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             if let Err(error) = watched(serving, &connection).await {
                 debug!(%peer, "Connection ended: {error}");
             }
             drop(slot);
         });
+        Some(task.abort_handle())
     }
 }
 

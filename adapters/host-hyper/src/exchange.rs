@@ -3,7 +3,6 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use accountservice_core::response::{Cause, problem};
 use bytes::Bytes;
@@ -34,14 +33,20 @@ where
     let mut last = head.headers.contains_key(TRANSFER_ENCODING);
 
     let mut response = match admit(&head, body, connection.limits()).await {
-        Ok(body) => call(connection.handler(), Request::from_parts(head, body)),
+        Ok(body) => {
+            let mut request = Request::from_parts(head, body);
+            if let Some(state) = connection.host_state() {
+                request.extensions_mut().insert(state);
+            }
+            call(connection, request)
+        }
         Err((status, detail)) => {
             // What is left of this request would be taken for the next one.
             last = true;
             problem(status, detail)
         }
     };
-    if last || connection.draining() {
+    if last || connection.ends() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(Cause(cause)) = response.extensions().get() {
@@ -80,13 +85,12 @@ async fn admit(
     }
 }
 
-/// A panic ends here: it costs one request, and not the connection or the process.
-fn call<H>(handler: &H, request: Request<Bytes>) -> Response<Bytes>
+fn call<H>(connection: &Connection<H>, request: Request<Bytes>) -> Response<Bytes>
 where
     H: Fn(Request<Bytes>) -> Response<Bytes>,
 {
     let (method, uri) = (request.method().clone(), request.uri().clone());
-    catch_unwind(AssertUnwindSafe(|| handler(request))).unwrap_or_else(|panic| {
+    connection.handle(request).unwrap_or_else(|panic| {
         error!("{method} {} answered 500: the handler panicked: {}", uri.path(), text_of(&*panic));
         problem(StatusCode::INTERNAL_SERVER_ERROR, "The request could not be answered.")
     })

@@ -28,8 +28,10 @@ mod accept;
 mod connection;
 mod exchange;
 mod limits;
+mod overflow;
 mod watch;
 mod worker;
 
 pub use accept::serve;
 pub use limits::Limits;
+pub use overflow::OVERFLOW;

@@ -9,7 +9,8 @@ use std::time::Duration;
 pub struct Limits {
     /// How many threads serve connections.
     pub workers: NonZeroUsize,
-    /// How many connections may be open at once. Further ones wait in the listener's backlog.
+    /// How many connections may be open at once. One above that gets a single answer, by which it is
+    /// told its health or asked to come back, and is closed.
     pub connections: usize,
     /// The longest request head, in bytes; a longer one is a 431. At least 8 KiB.
     pub head_bytes: usize,

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
-use accountservice_host_hyper::Limits;
+use accountservice_host_hyper::{Limits, OVERFLOW};
 use anyhow::Context;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -113,7 +113,7 @@ pub(crate) fn within_fd_limit(mut limits: Limits) -> Limits {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return limits };
     let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard);
     let descriptors = usize::try_from(raised).unwrap_or(usize::MAX);
-    let most = descriptors.saturating_sub(OTHER_DESCRIPTORS).max(1);
+    let most = descriptors.saturating_sub(OTHER_DESCRIPTORS + OVERFLOW).max(1);
     if limits.connections > most {
         warn!("The limit of {descriptors} open files allows for {most} connections");
         limits.connections = most;

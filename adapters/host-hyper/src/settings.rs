@@ -39,7 +39,7 @@ const SETTINGS: &[Setting] = &[
     Setting { flag: "log-level", value: "LEVEL", default: "info", help: "error, warn, info, debug (with a line for each request) or trace" },
     // For these, see `Limits`.
     Setting { flag: "workers", value: "N", default: "", help: "threads that serve connections; default: one for each core" },
-    Setting { flag: "max-connections", value: "N", default: "10000", help: "open connections; further ones wait" },
+    Setting { flag: "max-connections", value: "N", default: "10000", help: "open connections; further ones get one answer: health, or 503" },
     Setting { flag: "max-head", value: "BYTES", default: "65536", help: "longest request head, else 431; 8192 or more" },
     Setting { flag: "max-body", value: "BYTES", default: "65536", help: "longest request body, else 413" },
     Setting { flag: "head-timeout", value: "TIME", default: "10s", help: "for a request head to come in, else the connection is closed" },

@@ -3,42 +3,52 @@
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
 use tokio::runtime;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tracing::warn;
+use tokio::time::Instant;
+use tracing::{error, warn};
 
 use crate::Limits;
-use crate::connection::Connections;
+use crate::connection::{Common, Connections};
 
-/// All workers of one server.
-pub(crate) struct Workers {
-    workers: Vec<Worker>,
-    shared: Arc<Shared>,
-}
-
-struct Worker {
-    queue: mpsc::UnboundedSender<Accepted>,
-    open: Arc<AtomicUsize>,
-    /// Comes when the thread has let go of the handler.
-    done: oneshot::Receiver<()>,
-}
-
-type Accepted = (TcpStream, SocketAddr, Slot);
+/// A handler that takes longer than this is taken for one that never returns: longer than any probe
+/// waits, so that a slow one is not called dead by us before the probe has its own opinion.
+const STALLED_AFTER: Duration = Duration::from_secs(5);
 
 /// What connections, workers and the accepting thread tell each other.
-#[derive(Default)]
 pub(crate) struct Shared {
+    born: Instant,
+    stalled: AtomicBool,
     draining: AtomicBool,
     drain: Notify,
     closed: Notify,
 }
 
+impl Default for Shared {
+    fn default() -> Self {
+        Self {
+            born: Instant::now(),
+            stalled: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            drain: Notify::new(),
+            closed: Notify::new(),
+        }
+    }
+}
+
 impl Shared {
+    /// Has every connection finish what it is at, and end.
+    pub(crate) fn start_to_drain(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.drain.notify_waiters();
+    }
+
     pub(crate) fn draining(&self) -> bool {
         self.draining.load(Ordering::Acquire)
     }
@@ -50,63 +60,134 @@ impl Shared {
             notified.await;
         }
     }
+
+    /// Over when a connection has been closed since the last call.
+    pub(crate) async fn closed(&self) {
+        self.closed.notified().await;
+    }
+
+    /// Some handler has not returned for long.
+    pub(crate) fn stalled(&self) -> bool {
+        self.stalled.load(Ordering::Relaxed)
+    }
+
+    /// Milliseconds, never 0.
+    fn millis(&self, now: Instant) -> u64 {
+        u64::try_from((now - self.born).as_millis()).unwrap_or(u64::MAX).max(1)
+    }
 }
 
-/// A connection's place in the count of its worker, given back when it is dropped.
+/// What one thread has to do.
+#[derive(Default)]
+pub(crate) struct Load {
+    open: AtomicUsize,
+    /// When the handler was called that has not returned yet, in milliseconds; 0 if there is none.
+    handling_since: AtomicU64,
+}
+
+impl Load {
+    /// How many connections are open.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// Counts one more connection.
+    pub(crate) fn slot(load: &Arc<Self>, shared: &Arc<Shared>) -> Slot {
+        load.open.fetch_add(1, Ordering::AcqRel);
+        Slot { load: Arc::clone(load), shared: Arc::clone(shared) }
+    }
+
+    pub(crate) fn handling(&self, shared: &Shared, now: Instant) {
+        self.handling_since.store(shared.millis(now), Ordering::Relaxed);
+    }
+
+    pub(crate) fn handled(&self) {
+        self.handling_since.store(0, Ordering::Relaxed);
+    }
+
+    fn stalled(&self, now: u64) -> bool {
+        let since = self.handling_since.load(Ordering::Relaxed);
+        since != 0 && Duration::from_millis(now.saturating_sub(since)) > STALLED_AFTER
+    }
+}
+
+/// A connection's place in the count of its thread, given back when it is dropped.
 pub(crate) struct Slot {
-    open: Arc<AtomicUsize>,
+    load: Arc<Load>,
     shared: Arc<Shared>,
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::AcqRel);
+        self.load.open.fetch_sub(1, Ordering::AcqRel);
         self.shared.closed.notify_one();
     }
 }
 
+/// All workers of one server.
+pub(crate) struct Workers {
+    workers: Vec<Worker>,
+    shared: Arc<Shared>,
+}
+
+struct Worker {
+    queue: mpsc::UnboundedSender<(TcpStream, SocketAddr, Slot)>,
+    load: Arc<Load>,
+    /// Comes when the thread has let go of the handler.
+    done: oneshot::Receiver<()>,
+}
+
 impl Workers {
-    pub(crate) fn start<H>(handler: H, limits: &Limits) -> io::Result<Self>
+    pub(crate) fn start<H>(
+        handler: &Arc<H>,
+        limits: &Limits,
+        shared: &Arc<Shared>,
+    ) -> io::Result<Self>
     where
         H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
     {
-        let shared = Arc::new(Shared::default());
-        let handler = Arc::new(handler);
         let start = |number| {
-            let connections = Connections::new(&handler, limits, &shared);
-            Worker::start(number, connections)
+            let load = Arc::<Load>::default();
+            let connections = Connections::new(Common {
+                handler: Arc::clone(handler),
+                limits: limits.clone(),
+                shared: Arc::clone(shared),
+                load: Arc::clone(&load),
+                overloaded: false,
+            });
+            Worker::start(number, connections, load)
         };
         let workers = (0..limits.workers.get()).map(start).collect::<io::Result<_>>()?;
-        Ok(Self { workers, shared })
+        Ok(Self { workers, shared: Arc::clone(shared) })
     }
 
     /// How many connections are open.
     pub(crate) fn open(&self) -> usize {
-        self.workers.iter().map(Worker::open).sum()
+        self.workers.iter().map(|worker| worker.load.open()).sum()
     }
 
-    /// Waits until fewer than `limit` connections are open.
-    pub(crate) async fn below(&self, limit: usize) {
-        while self.open() >= limit {
-            self.shared.closed.notified().await;
-        }
-    }
-
-    /// Gives the connection to the worker that has the fewest.
+    /// Gives the connection to the worker that has the fewest, and to one that is stuck only if all
+    /// are.
+    ///
+    /// Now is the time to look whether one is: a probe comes by a connection of its own.
     pub(crate) fn hand_out(&self, stream: TcpStream, peer: SocketAddr) {
-        let Some(worker) = self.workers.iter().min_by_key(|worker| worker.open()) else { return };
-        worker.open.fetch_add(1, Ordering::AcqRel);
-        let slot = Slot { open: Arc::clone(&worker.open), shared: Arc::clone(&self.shared) };
+        let now = self.shared.millis(Instant::now());
+        let stalled = self.workers.iter().any(|worker| worker.load.stalled(now));
+        if stalled && !self.shared.stalled.swap(stalled, Ordering::Relaxed) {
+            error!("A handler has not returned for {STALLED_AFTER:?}");
+        }
+        self.shared.stalled.store(stalled, Ordering::Relaxed);
+
+        let emptiest = |worker: &&Worker| (worker.load.stalled(now), worker.load.open());
+        let Some(worker) = self.workers.iter().min_by_key(emptiest) else { return };
+        let slot = Load::slot(&worker.load, &self.shared);
         if worker.queue.send((stream, peer, slot)).is_err() {
             warn!("Lost a connection: its worker is gone");
         }
     }
 
-    /// Has every connection finish what it is at, and waits until all workers have ended.
-    pub(crate) async fn drain(self) {
-        self.shared.draining.store(true, Ordering::Release);
-        self.shared.drain.notify_waiters();
-        self.below(1).await;
+    /// Ends all threads, and waits until they have let go of the handler.
+    pub(crate) async fn end(self) {
         for Worker { queue, done, .. } in self.workers {
             drop(queue);
             // An error says that the thread is gone, which is as good.
@@ -116,11 +197,11 @@ impl Workers {
 }
 
 impl Worker {
-    fn start<H>(number: usize, connections: Connections<H>) -> io::Result<Self>
+    fn start<H>(number: usize, connections: Connections<H>, load: Arc<Load>) -> io::Result<Self>
     where
         H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
     {
-        let (queue, mut accepted) = mpsc::unbounded_channel::<Accepted>();
+        let (queue, mut accepted) = mpsc::unbounded_channel();
         let (ended, done) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
@@ -133,10 +214,6 @@ impl Worker {
             drop(connections);
             let _ = ended.send(());
         })?;
-        Ok(Self { queue, open: Arc::default(), done })
-    }
-
-    fn open(&self) -> usize {
-        self.open.load(Ordering::Acquire)
+        Ok(Self { queue, load, done })
     }
 }
