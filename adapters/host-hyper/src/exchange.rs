@@ -51,7 +51,7 @@ where
     if let Some(started) = started {
         log_access(&method, &uri, &response, started, connection);
     }
-    connection.watch.enter(Phase::Idle);
+    connection.watch.enter(Phase::Answering);
     response.map(Full::new)
 }
 

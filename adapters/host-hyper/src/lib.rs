@@ -28,6 +28,7 @@ mod accept;
 mod connection;
 mod exchange;
 mod limits;
+mod socket;
 mod watch;
 mod worker;
 
