@@ -9,19 +9,17 @@ use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Poll, ready};
 use std::thread;
 use std::time::Duration;
 
 use accountservice_core::HostState;
 use bytes::Bytes;
 use http::{Request, Response};
-use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use tokio::net;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
@@ -29,7 +27,8 @@ use tracing::debug;
 
 use crate::Limits;
 use crate::exchange::exchange;
-use crate::watch::{Phase, Watch};
+use crate::socket::Socket;
+use crate::watch::Watch;
 use crate::worker::{Load, Shared, Slot};
 
 /// How long a connection that rests may go on resting when the server drains. A request that was
@@ -100,7 +99,8 @@ where
             .max_header_size(common.limits.head_bytes)
             // One flat write of head and body is cheaper than gathering two small ones.
             .writev(false)
-            .pipeline_flush(true)
+            // A client that has said all it will say still gets its answers.
+            .half_close(true)
             .header_read_timeout(None);
         Self { common: Arc::new(common), http }
     }
@@ -116,7 +116,7 @@ where
         let stream =
             prepared.inspect_err(|error| debug!(%peer, "Lost a connection: {error}")).ok()?;
         let watch = Arc::new(Watch::new());
-        let io = Watched { io: TokioIo::new(stream), watch: Arc::clone(&watch) };
+        let io = Socket::new(stream, Arc::clone(&watch));
         let connection = Arc::new(Connection { common: Arc::clone(&self.common), peer, watch });
         let service = {
             let connection = Arc::clone(&connection);
@@ -178,57 +178,4 @@ where
         }
     })
     .await
-}
-
-/// A socket that tells the watch when a request begins, and that closes without losing an answer.
-struct Watched {
-    io: TokioIo<net::TcpStream>,
-    watch: Arc<Watch>,
-}
-
-impl Read for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
-        let result = ready!(Pin::new(&mut self.io).poll_read(cx, buffer));
-        if self.watch.rests() {
-            self.watch.enter(Phase::Head);
-        }
-        Poll::Ready(result)
-    }
-}
-
-impl Write for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    /// Says that no more will be sent, then reads and throws away what the client still sends.
-    ///
-    /// Closing with unread bytes would reset the connection, and the client might never see the
-    /// answer (RFC 9112, section 9.6). The watch sees to it that this has an end.
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.watch.closes() {
-            ready!(Pin::new(&mut self.io).poll_shutdown(cx))?;
-            self.watch.enter(Phase::Closing);
-        }
-        let mut scratch = [0; 4096];
-        loop {
-            let mut buffer = ReadBuf::new(&mut scratch);
-            ready!(Pin::new(&mut self.io).poll_read(cx, buffer.unfilled()))?;
-            if buffer.filled().is_empty() {
-                return Poll::Ready(Ok(()));
-            }
-        }
-    }
 }

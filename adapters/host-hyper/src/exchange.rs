@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use accountservice_core::response::{Cause, problem};
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
+use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
@@ -56,7 +57,7 @@ where
     if let Some(started) = started {
         log_access(&method, &uri, &response, started, connection);
     }
-    connection.watch.enter(Phase::Idle);
+    connection.watch.enter(Phase::Answering);
     response.map(Full::new)
 }
 
@@ -66,9 +67,13 @@ async fn admit(
     body: Incoming,
     limits: &Limits,
 ) -> Result<Bytes, (StatusCode, &'static str)> {
-    // RFC 9112, section 3.2.
-    if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {
-        return Err((StatusCode::BAD_REQUEST, "A request has exactly one Host."));
+    if !has_good_host(head) {
+        return Err((StatusCode::BAD_REQUEST, "A request has exactly one valid Host."));
+    }
+    // RFC 9112, section 3.2.3: such a target is for CONNECT alone.
+    let is_authority = head.uri.scheme().is_none() && head.uri.authority().is_some();
+    if is_authority && head.method != Method::CONNECT {
+        return Err((StatusCode::BAD_REQUEST, "A request target begins with a slash."));
     }
     if body.is_end_stream() {
         return Ok(Bytes::new());
@@ -82,6 +87,20 @@ async fn admit(
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
         Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "The body is malformed or incomplete.")),
         Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "The body took too long.")),
+    }
+}
+
+/// RFC 9112, section 3.2: exactly one `Host`, which only HTTP/1.0 may lack, and a host in it or
+/// nothing.
+fn has_good_host(head: &request::Parts) -> bool {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => head.version < Version::HTTP_11,
+        (Some(host), None) => {
+            let host = host.as_bytes();
+            host.is_empty() || !host.contains(&b'@') && Authority::try_from(host).is_ok()
+        }
+        (Some(_), Some(_)) => false,
     }
 }
 

@@ -29,6 +29,7 @@ mod connection;
 mod exchange;
 mod limits;
 mod overflow;
+mod socket;
 mod watch;
 mod worker;
 

@@ -20,7 +20,7 @@ pub struct Limits {
     pub head_time: Duration,
     /// How long a request body may take once its head is there; a slower one is a 408.
     pub body_time: Duration,
-    /// How long a connection may rest between two requests.
+    /// How long a connection may rest between two requests, or a client take to fetch an answer.
     pub idle_time: Duration,
     /// How long requests in flight are waited for after the moment to stop.
     pub drain_time: Duration,

@@ -24,6 +24,8 @@ pub(crate) enum Phase {
     Head,
     /// A request is being answered.
     Busy,
+    /// The answer is known, and the client has not taken all of it.
+    Answering,
     /// It rests between two requests.
     Idle,
     /// The last answer is out.
@@ -55,6 +57,11 @@ impl Watch {
         self.is(Phase::New) || self.is(Phase::Idle)
     }
 
+    /// An answer is on its way.
+    pub(crate) fn answers(&self) -> bool {
+        self.is(Phase::Answering)
+    }
+
     /// The last answer is out.
     pub(crate) fn closes(&self) -> bool {
         self.is(Phase::Closing)
@@ -65,7 +72,7 @@ impl Watch {
         let since = self.born + Duration::from_millis(self.state.load(Ordering::Relaxed) >> 8);
         let patience = if self.is(Phase::New) || self.is(Phase::Head) {
             limits.head_time
-        } else if self.is(Phase::Idle) {
+        } else if self.is(Phase::Idle) || self.answers() {
             limits.idle_time
         } else if self.is(Phase::Closing) {
             LINGER

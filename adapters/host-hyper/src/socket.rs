@@ -1,0 +1,119 @@
+//! A connection's socket: it tells the watch when a request begins and when an answer is out, sends
+//! answers together, and closes without losing one.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::watch::{Phase, Watch};
+
+/// How many bytes of answers wait for further ones at the most.
+const BATCH: usize = 8 << 10;
+
+/// Answers to pipelined requests go out together, when there is nothing more to read.
+///
+/// hyper can do so itself (`pipeline_flush`), but it then keeps back an answer as long as it has
+/// any byte of a next request, and loses it when the connection ends with such a byte.
+pub(crate) struct Socket {
+    stream: TokioIo<TcpStream>,
+    watch: Arc<Watch>,
+    unsent: Vec<u8>,
+    /// All that the client has sent has been read, so that no further answer is near.
+    read_all: bool,
+}
+
+impl Socket {
+    pub(crate) fn new(stream: TcpStream, watch: Arc<Watch>) -> Self {
+        Self { stream: TokioIo::new(stream), watch, unsent: Vec::new(), read_all: false }
+    }
+
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut sent = 0;
+        let result = loop {
+            if sent == self.unsent.len() {
+                break Poll::Ready(Ok(()));
+            }
+            match Pin::new(&mut self.stream).poll_write(cx, &self.unsent[sent..]) {
+                Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(length)) => sent += length,
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        self.unsent.drain(..sent);
+        result
+    }
+
+    /// Sends what waits; after that the client has its answer.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        if self.watch.answers() {
+            self.watch.enter(Phase::Idle);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Read for Socket {
+    /// hyper reads on when it can make nothing more of what it has: no further answer is near, and
+    /// the client may wait for those that there are.
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        ready!(self.poll_answer(cx))?;
+        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        self.read_all = result.is_pending();
+        if result.is_ready() && self.watch.rests() {
+            self.watch.enter(Phase::Head);
+        }
+        result
+    }
+}
+
+impl Write for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.unsent.len() + bytes.len() > BATCH {
+            ready!(self.poll_send(cx))?;
+        }
+        if bytes.len() > BATCH {
+            return Pin::new(&mut self.stream).poll_write(cx, bytes);
+        }
+        self.unsent.extend_from_slice(bytes);
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.read_all { self.poll_answer(cx) } else { Poll::Ready(Ok(())) }
+    }
+
+    /// Says that no more will be sent, then reads and throws away what the client still sends.
+    ///
+    /// Closing with unread bytes would reset the connection, and the client might never see the
+    /// answer (RFC 9112, section 9.6). The watch sees to it that this has an end.
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_send(cx))?;
+        if !self.watch.closes() {
+            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            self.watch.enter(Phase::Closing);
+        }
+        let mut scratch = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut scratch);
+            ready!(Pin::new(&mut self.stream).poll_read(cx, buffer.unfilled()))?;
+            if buffer.filled().is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The library over real sockets: what RFC 9112 asks, limits, many clients, and how it ends.
+
+mod client;
+mod connection;
+mod contract;
+mod server;
