@@ -69,6 +69,17 @@ impl<S: AccountStore> AccountService<S> {
         response
     }
 
+    /// The name under which requests for `path` are counted: its route, or `other`. There are few of
+    /// them, whatever is asked.
+    pub fn route_name(&self, path: &str) -> &'static str {
+        match self.route(path) {
+            Some(Route::Account(_)) => "/accounts/{id}",
+            Some(Route::Health) => "/health",
+            Some(Route::ForceHealth(_)) => "/testability/healthy/{state}",
+            None => "other",
+        }
+    }
+
     /// A path matches literally, in its encoded form, so that whoever filters by path in front of
     /// the service sees what it sees. Only what is variable is decoded, and not before here.
     fn route<'a>(&self, path: &'a str) -> Option<Route<'a>> {

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use crate::Limits;
+use crate::observer::Observer;
 use crate::overflow::Overflow;
 use crate::worker::{Shared, Workers};
 
@@ -42,7 +43,25 @@ pub async fn serve<H>(
 where
     H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
 {
-    let shared = Arc::new(Shared::default());
+    serve_observed(listener, handler, limits, Arc::new(()), shutdown).await
+}
+
+/// As [`serve`], and tells `observer` what happens.
+///
+/// # Errors
+///
+/// As [`serve`].
+pub async fn serve_observed<H>(
+    listener: TcpListener,
+    handler: H,
+    limits: Limits,
+    observer: Arc<dyn Observer>,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()>
+where
+    H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
+{
+    let shared = Arc::new(Shared::new(observer));
     let handler = Arc::new(handler);
     let mut door = Door {
         workers: Workers::start(&handler, &limits, &shared)?,
@@ -129,7 +148,7 @@ where
         }
         self.full = full;
         if full {
-            self.overflow.take(stream, peer);
+            self.overflow.turn_away(stream, peer);
         } else {
             self.workers.hand_out(stream, peer);
         }

@@ -27,6 +27,8 @@ use tracing::debug;
 
 use crate::Limits;
 use crate::exchange::exchange;
+use crate::observer::Observer;
+use crate::request_id::RequestIds;
 use crate::socket::Socket;
 use crate::watch::Watch;
 use crate::worker::{Load, Shared, Slot};
@@ -68,6 +70,14 @@ impl<H> Connection<H> {
         let state =
             HostState { overloaded: self.common.overloaded, stalled: self.common.shared.stalled() };
         (state != HostState::default()).then_some(state)
+    }
+
+    pub(crate) fn observer(&self) -> &dyn Observer {
+        self.common.shared.observer()
+    }
+
+    pub(crate) fn request_ids(&self) -> &RequestIds {
+        &self.common.load.request_ids
     }
 
     /// Whether the answer to this request is the last one.

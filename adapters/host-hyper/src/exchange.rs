@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::error::Error;
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use accountservice_core::response::{Cause, problem};
 use bytes::Bytes;
@@ -11,11 +11,12 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tracing::{Level, debug, enabled, error};
 
 use crate::Limits;
 use crate::connection::Connection;
+use crate::request_id::X_REQUEST_ID;
 use crate::watch::Phase;
 
 /// Answers one request.
@@ -26,10 +27,13 @@ pub(crate) async fn exchange<H>(
 where
     H: Fn(Request<Bytes>) -> Response<Bytes>,
 {
-    connection.watch.enter(Phase::Busy);
-    let started = enabled!(Level::DEBUG).then(Instant::now);
+    let started = connection.watch.enter(Phase::Busy);
     let (head, body) = request.into_parts();
-    let (method, uri) = (head.method.clone(), head.uri.clone());
+    let line = Line {
+        method: head.method.clone(),
+        uri: head.uri.clone(),
+        id: connection.request_ids().of(&head.headers),
+    };
     // Nobody needs a chunked body here, and what a proxy in front makes of one may differ.
     let mut last = head.headers.contains_key(TRANSFER_ENCODING);
 
@@ -39,7 +43,10 @@ where
             if let Some(state) = connection.host_state() {
                 request.extensions_mut().insert(state);
             }
-            call(connection, request)
+            connection.handle(request).unwrap_or_else(|panic| {
+                error!("{line} answered 500: the handler panicked: {}", text_of(&*panic));
+                problem(StatusCode::INTERNAL_SERVER_ERROR, "The request could not be answered.")
+            })
         }
         Err((status, detail)) => {
             // What is left of this request would be taken for the next one.
@@ -47,18 +54,36 @@ where
             problem(status, detail)
         }
     };
+    let status = response.status();
+    if let Some(Cause(cause)) = response.extensions().get() {
+        error!("{line} answered {}: {}", status.as_u16(), chain(cause.as_ref()));
+        connection.observer().failed();
+    }
+    let now = connection.watch.enter(Phase::Answering);
+    connection.observer().answered(line.uri.path(), status, now - started);
+    if enabled!(Level::DEBUG) {
+        let (peer, status, bytes) = (connection.peer, status.as_u16(), response.body().len());
+        debug!(%peer, status, bytes, micros = (now - started).as_micros(), "{line}");
+    }
     if last || connection.ends() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    if let Some(Cause(cause)) = response.extensions().get() {
-        let status = response.status().as_u16();
-        error!("{method} {} answered {status}: {}", uri.path(), chain(cause.as_ref()));
-    }
-    if let Some(started) = started {
-        log_access(&method, &uri, &response, started, connection);
-    }
-    connection.watch.enter(Phase::Answering);
+    response.headers_mut().insert(X_REQUEST_ID, line.id);
     response.map(Full::new)
+}
+
+/// What the log says of a request.
+struct Line {
+    method: Method,
+    uri: Uri,
+    id: HeaderValue,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, uri, id } = self;
+        write!(f, "{method} {uri} [{}]", id.to_str().unwrap_or_default())
+    }
 }
 
 /// Reads the body of a request that may come in, or says why it may not.
@@ -104,33 +129,9 @@ fn has_good_host(head: &request::Parts) -> bool {
     }
 }
 
-fn call<H>(connection: &Connection<H>, request: Request<Bytes>) -> Response<Bytes>
-where
-    H: Fn(Request<Bytes>) -> Response<Bytes>,
-{
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    connection.handle(request).unwrap_or_else(|panic| {
-        error!("{method} {} answered 500: the handler panicked: {}", uri.path(), text_of(&*panic));
-        problem(StatusCode::INTERNAL_SERVER_ERROR, "The request could not be answered.")
-    })
-}
-
 fn text_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref().copied()).unwrap_or("no reason given")
-}
-
-fn log_access<H>(
-    method: &Method,
-    uri: &Uri,
-    response: &Response<Bytes>,
-    started: Instant,
-    connection: &Connection<H>,
-) {
-    let status = response.status().as_u16();
-    let (peer, bytes) = (connection.peer, response.body().len());
-    let micros = started.elapsed().as_micros();
-    debug!(%peer, status, bytes, micros, "{method} {uri}");
 }
 
 /// An error with all its causes, on one line.

@@ -28,11 +28,14 @@ mod accept;
 mod connection;
 mod exchange;
 mod limits;
+mod observer;
 mod overflow;
+mod request_id;
 mod socket;
 mod watch;
 mod worker;
 
-pub use accept::serve;
+pub use accept::{serve, serve_observed};
 pub use limits::Limits;
+pub use observer::Observer;
 pub use overflow::OVERFLOW;

@@ -1,6 +1,7 @@
 //! The service: settings, store, core, host.
 
 mod logging;
+mod metrics;
 mod process;
 mod settings;
 
@@ -11,11 +12,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use accountservice_core::AccountService;
-use accountservice_host_hyper::serve;
+use accountservice_host_hyper::{Observer, serve_observed};
 use accountservice_store_native_db::{Added, NativeDbStore};
 use anyhow::Context;
 use tracing::{debug, info};
 
+use metrics::Metrics;
 use process::{Port, Stop};
 use settings::{Outcome, Settings};
 
@@ -44,6 +46,8 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     // A taken port is found out before the database is touched, and before it is filled nobody is
     // kept waiting at the port.
     let port = Port::reserve(settings.address, settings.port)?;
+    let own_port = settings.metrics_port.filter(|port| *port != settings.port);
+    let own_port = own_port.map(|port| Port::reserve(settings.address, port)).transpose()?;
     let Some(store) = seeded_store(&settings, &mut stop).await? else { return Ok(()) };
     let served_by = settings.served_by.unwrap_or_else(process::address_or_host_name);
     let service = AccountService::new(store, served_by).with_testability(settings.testability);
@@ -52,15 +56,31 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     let (listener, port) = port.listen()?;
     info!("Starting HTTP service at {port}");
     let limits = process::within_fd_limit(settings.limits);
+    let metrics = settings.metrics_port.map(|_| Metrics::new(Arc::clone(&service))).transpose()?;
+    let metrics = metrics.map(Arc::new);
+    let observer: Arc<dyn Observer> = match &metrics {
+        Some(metrics) => Arc::clone(metrics) as _,
+        None => Arc::new(()),
+    };
     let handler = {
         let service = Arc::clone(&service);
-        move |request| service.handle(request)
+        let metrics = metrics.clone().filter(|_| own_port.is_none());
+        move |request| match metrics.as_ref().and_then(|metrics| metrics.answer(&request)) {
+            Some(answer) => answer,
+            None => service.handle(request),
+        }
     };
-    serve(listener, handler, limits, async {
+    let serving = serve_observed(listener, handler, limits, observer, async {
         stop.requested().await;
         service.health().drain();
-    })
-    .await
+    });
+    match (own_port, metrics) {
+        (Some(port), Some(metrics)) => tokio::select! {
+            served = serving => served,
+            served = metrics::serve(metrics, port.listen()?.0) => served,
+        },
+        _ => serving.await,
+    }
     .context("cannot serve")
 }
 

@@ -54,7 +54,8 @@ where
         self.load.open()
     }
 
-    pub(crate) fn take(&mut self, stream: TcpStream, peer: SocketAddr) {
+    pub(crate) fn turn_away(&mut self, stream: TcpStream, peer: SocketAddr) {
+        self.shared.observer().turned_away();
         self.tasks.retain(|task| !task.is_finished());
         if self.tasks.len() >= OVERFLOW
             && let Some(oldest) = self.tasks.pop_front()

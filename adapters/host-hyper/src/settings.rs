@@ -37,6 +37,8 @@ const SETTINGS: &[Setting] = &[
     Setting { flag: "served-by", value: "NAME", default: "", help: "what accounts are served by; default: first non-loopback IPv4 address, else the host name" },
     Setting { flag: "log-format", value: "FORMAT", default: "text", help: "text or json" },
     Setting { flag: "log-level", value: "LEVEL", default: "info", help: "error, warn, info, debug (with a line for each request) or trace" },
+    // What is asked for is nobody's but the operator's.
+    Setting { flag: "metrics-port", value: "PORT", default: "", help: "serve /metrics for Prometheus on this port, which may be that of the service; default: off" },
     // For these, see `Limits`.
     Setting { flag: "workers", value: "N", default: "", help: "threads that serve connections; default: one for each core" },
     Setting { flag: "max-connections", value: "N", default: "10000", help: "open connections; further ones get one answer: health, or 503" },
@@ -59,6 +61,7 @@ pub(crate) struct Settings {
     pub(crate) served_by: Option<String>,
     pub(crate) log_format: LogFormat,
     pub(crate) log_level: LevelFilter,
+    pub(crate) metrics_port: Option<u16>,
     pub(crate) limits: Limits,
 }
 
@@ -182,6 +185,11 @@ impl Values {
                 .contains(&text)
                 .then(|| text.parse().ok())?
         });
+        let metrics_port =
+            self.take("metrics-port", "a number from 0 to 65535", |text| match text {
+                "" => Some(None),
+                port => port.parse().ok().map(Some),
+            });
         let workers = self.take("workers", "a number from 1 to 1024", |text| match text {
             "" => Some(Limits::default().workers),
             text => number(1..=1024)(text).and_then(NonZeroUsize::new),
@@ -205,6 +213,7 @@ impl Values {
                 served_by: served_by.filter(|name| !name.is_empty()),
                 log_format: log_format?,
                 log_level: log_level?,
+                metrics_port: metrics_port?,
                 limits: Limits {
                     workers: workers?,
                     connections: connections?,

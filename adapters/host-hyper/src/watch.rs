@@ -46,10 +46,13 @@ impl Watch {
         Self { born: Instant::now(), state: AtomicU64::new(Phase::New as u64) }
     }
 
-    pub(crate) fn enter(&self, phase: Phase) {
+    /// Says when it was entered.
+    pub(crate) fn enter(&self, phase: Phase) -> Instant {
+        let now = Instant::now();
         // After half a billion years this would be cut off.
-        let millis = u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let millis = u64::try_from((now - self.born).as_millis()).unwrap_or(u64::MAX);
         self.state.store(millis << 8 | phase as u64, Ordering::Relaxed);
+        now
     }
 
     /// No request has begun.

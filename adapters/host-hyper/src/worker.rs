@@ -16,6 +16,8 @@ use tracing::{error, warn};
 
 use crate::Limits;
 use crate::connection::{Common, Connections};
+use crate::observer::Observer;
+use crate::request_id::RequestIds;
 
 /// A handler that takes longer than this is taken for one that never returns: longer than any probe
 /// waits, so that a slow one is not called dead by us before the probe has its own opinion.
@@ -23,6 +25,7 @@ const STALLED_AFTER: Duration = Duration::from_secs(5);
 
 /// What connections, workers and the accepting thread tell each other.
 pub(crate) struct Shared {
+    observer: Arc<dyn Observer>,
     born: Instant,
     stalled: AtomicBool,
     draining: AtomicBool,
@@ -30,9 +33,10 @@ pub(crate) struct Shared {
     closed: Notify,
 }
 
-impl Default for Shared {
-    fn default() -> Self {
+impl Shared {
+    pub(crate) fn new(observer: Arc<dyn Observer>) -> Self {
         Self {
+            observer,
             born: Instant::now(),
             stalled: AtomicBool::new(false),
             draining: AtomicBool::new(false),
@@ -40,9 +44,11 @@ impl Default for Shared {
             closed: Notify::new(),
         }
     }
-}
 
-impl Shared {
+    pub(crate) fn observer(&self) -> &dyn Observer {
+        &*self.observer
+    }
+
     /// Has every connection finish what it is at, and end.
     pub(crate) fn start_to_drain(&self) {
         self.draining.store(true, Ordering::Release);
@@ -83,6 +89,7 @@ pub(crate) struct Load {
     open: AtomicUsize,
     /// When the handler was called that has not returned yet, in milliseconds; 0 if there is none.
     handling_since: AtomicU64,
+    pub(crate) request_ids: RequestIds,
 }
 
 impl Load {
@@ -94,6 +101,7 @@ impl Load {
     /// Counts one more connection.
     pub(crate) fn slot(load: &Arc<Self>, shared: &Arc<Shared>) -> Slot {
         load.open.fetch_add(1, Ordering::AcqRel);
+        shared.observer.opened();
         Slot { load: Arc::clone(load), shared: Arc::clone(shared) }
     }
 
@@ -120,6 +128,7 @@ pub(crate) struct Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         self.load.open.fetch_sub(1, Ordering::AcqRel);
+        self.shared.observer.closed();
         self.shared.closed.notify_one();
     }
 }

@@ -67,14 +67,14 @@ where
 
 /// An answer as text: status, headers in alphabetical order, an empty line, the body.
 ///
-/// Leaves out what is the transport's and not the answer's: `date` and `connection`.
+/// Leaves out what is the host's and not the answer's: `date`, `connection` and `x-request-id`.
 pub fn render(response: &Response<Bytes>) -> String {
     let status = response.status();
     let mut text = format!("{} {}\n", status.as_str(), status.canonical_reason().unwrap_or("?"));
     let mut headers: Vec<_> = response
         .headers()
         .iter()
-        .filter(|(name, _)| !["date", "connection"].contains(&name.as_str()))
+        .filter(|(name, _)| !["date", "connection", "x-request-id"].contains(&name.as_str()))
         .map(|(name, value)| format!("{name}: {}\n", String::from_utf8_lossy(value.as_bytes())))
         .collect();
     headers.sort();

@@ -1,0 +1,176 @@
+//! What operators watch: counts of requests, times, connections and health, as Prometheus reads them.
+//!
+//! No label can grow: routes and statuses are fixed lists, and what is in neither is `other`.
+
+use std::future::pending;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use accountservice_core::response::problem;
+use accountservice_core::{AccountService, AccountStore};
+use accountservice_host_hyper::{Limits, Observer};
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
+use tokio::net::TcpListener;
+
+/// The path under which all this is served.
+const PATH: &str = "/metrics";
+
+const ROUTES: [&str; 4] = ["/accounts/{id}", "/health", "/testability/healthy/{state}", "other"];
+
+/// What the core and the host answer with. The last stands for all others.
+const STATUSES: [&str; 11] =
+    ["200", "404", "503", "301", "400", "405", "408", "413", "421", "500", "other"];
+
+/// Upper bounds in seconds: an embedded store answers in microseconds, a slow client's body in
+/// seconds.
+const BUCKETS: [f64; 13] = [
+    0.000_005, 0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.001, 0.005, 0.025, 0.1, 0.5,
+    2.5, 10.0,
+];
+
+/// Serves the metrics alone, on a port of their own, for as long as it is polled.
+pub(crate) async fn serve<S>(metrics: Arc<Metrics<S>>, listener: TcpListener) -> io::Result<()>
+where
+    S: AccountStore + 'static,
+{
+    let limits = Limits { workers: NonZeroUsize::MIN, connections: 64, ..Limits::default() };
+    let handler = move |request| {
+        metrics.answer(&request).unwrap_or_else(|| {
+            problem(StatusCode::NOT_FOUND, "There is nothing at this path but /metrics.")
+        })
+    };
+    accountservice_host_hyper::serve(listener, handler, limits, pending()).await
+}
+
+/// Counts what a host tells, and answers `GET /metrics`.
+pub(crate) struct Metrics<S> {
+    service: Arc<AccountService<S>>,
+    registry: Registry,
+    requests: Vec<IntCounter>,
+    seconds: Histogram,
+    connections: IntGauge,
+    accepted: IntCounter,
+    turned_away: IntCounter,
+    store_failures: IntCounter,
+    healthy: IntGauge,
+}
+
+impl<S: AccountStore> Metrics<S> {
+    pub(crate) fn new(service: Arc<AccountService<S>>) -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let counter = |name, help| -> prometheus::Result<_> {
+            let counter = IntCounter::new(name, help)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let gauge = |name, help| -> prometheus::Result<_> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let opts = Opts::new("http_requests_total", "Requests answered, by route and status.");
+        let requests = IntCounterVec::new(opts, &["route", "status"])?;
+        registry.register(Box::new(requests.clone()))?;
+        let opts = HistogramOpts::new(
+            "http_request_duration_seconds",
+            "Time from a complete request head to the answer.",
+        );
+        let seconds = Histogram::with_opts(opts.buckets(BUCKETS.into()))?;
+        registry.register(Box::new(seconds.clone()))?;
+        let version =
+            Opts::new("accountservice_build_info", "Always 1; the label says which build.")
+                .const_label("version", env!("CARGO_PKG_VERSION"));
+        let version = IntGauge::with_opts(version)?;
+        version.set(1);
+        registry.register(Box::new(version))?;
+        Ok(Self {
+            service,
+            requests: ROUTES
+                .iter()
+                .flat_map(|route| {
+                    STATUSES.map(|status| requests.with_label_values(&[*route, status]))
+                })
+                .collect(),
+            seconds,
+            connections: gauge("http_connections", "Connections that are open.")?,
+            accepted: counter("http_connections_total", "Connections accepted.")?,
+            turned_away: counter(
+                "http_connections_turned_away_total",
+                "Connections above the limit, which got a single answer.",
+            )?,
+            store_failures: counter(
+                "store_failures_total",
+                "Requests for which the store failed.",
+            )?,
+            healthy: gauge("healthy", "What /health says: 1 for UP, 0 for anything else.")?,
+            registry,
+        })
+    }
+
+    /// Answers a request for the metrics; `None` if it is for something else.
+    pub(crate) fn answer(&self, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+        if request.uri().path() != PATH {
+            return None;
+        }
+        let method = request.method();
+        if method != Method::GET && method != Method::HEAD {
+            let status = StatusCode::METHOD_NOT_ALLOWED;
+            let mut response = problem(status, "This path answers GET, HEAD only.");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return Some(response);
+        }
+        let health = Request::get("/health").body(Bytes::new()).ok()?;
+        self.healthy.set(self.service.handle(health).status().is_success().into());
+        let mut text = String::new();
+        if TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text).is_err() {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            return Some(problem(status, "The metrics could not be written."));
+        }
+        let length = HeaderValue::from(text.len());
+        let body = if method == Method::HEAD { Bytes::new() } else { text.into() };
+        let mut response = Response::new(body);
+        let headers = response.headers_mut();
+        let content_type = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        headers.insert(CONTENT_TYPE, content_type);
+        headers.insert(CONTENT_LENGTH, length);
+        Some(response)
+    }
+}
+
+impl<S: AccountStore + 'static> Observer for Metrics<S> {
+    fn opened(&self) {
+        self.connections.inc();
+        self.accepted.inc();
+    }
+
+    fn closed(&self) {
+        self.connections.dec();
+    }
+
+    fn turned_away(&self) {
+        self.turned_away.inc();
+    }
+
+    fn answered(&self, path: &str, status: StatusCode, time: Duration) {
+        let route = position(&ROUTES, self.service.route_name(path));
+        let status = position(&STATUSES, status.as_str());
+        self.requests[route * STATUSES.len() + status].inc();
+        self.seconds.observe(time.as_secs_f64());
+    }
+
+    fn failed(&self) {
+        self.store_failures.inc();
+    }
+}
+
+/// Where a label stands in its list; the last place is for all that do not.
+fn position(labels: &[&str], label: &str) -> usize {
+    labels.iter().position(|known| *known == label).unwrap_or(labels.len() - 1)
+}
