@@ -50,10 +50,12 @@ where
     }
 
     let deadline = Instant::now() + limits.drain_time;
+    // The last ones to come are told, like all others, that there will be no further request.
+    workers.drain();
     accept_the_backlog(listener, &workers, limits.connections)?;
     let open = workers.open();
     debug!("Draining {open} connections");
-    if timeout_at(deadline, workers.drain()).await.is_err() {
+    if timeout_at(deadline, workers.end()).await.is_err() {
         warn!("Gave up on requests that were still in flight after {:?}", limits.drain_time);
     }
     Ok(())

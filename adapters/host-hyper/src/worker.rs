@@ -102,10 +102,14 @@ impl Workers {
         }
     }
 
-    /// Has every connection finish what it is at, and waits until all workers have ended.
-    pub(crate) async fn drain(self) {
+    /// Has every connection finish what it is at, also those that come yet.
+    pub(crate) fn drain(&self) {
         self.shared.draining.store(true, Ordering::Release);
         self.shared.drain.notify_waiters();
+    }
+
+    /// Waits until all connections have gone and all workers have ended.
+    pub(crate) async fn end(self) {
         self.below(1).await;
         for Worker { queue, done, .. } in self.workers {
             drop(queue);
