@@ -138,7 +138,8 @@ impl Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "received: {:?}", String::from_utf8_lossy(&self.received))
+        let (length, start) = (self.received.len(), &self.received[..self.received.len().min(300)]);
+        write!(f, "received {length} bytes: {:?}", String::from_utf8_lossy(start))
     }
 }
 
