@@ -26,8 +26,18 @@ pub(crate) fn print(text: &str) -> ExitCode {
 }
 
 /// Says on one line of standard error why the process ends, and with which status it does.
+///
+/// A path or a value of a setting may hold line breaks and worse: they are shown, not followed.
 pub(crate) fn fail(status: u8, why: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "accountservice: {why}");
+    let mut line = String::with_capacity(why.len());
+    for char in why.chars() {
+        if char.is_control() {
+            line.extend(char.escape_default());
+        } else {
+            line.push(char);
+        }
+    }
+    let _ = writeln!(io::stderr(), "accountservice: {line}");
     ExitCode::from(status)
 }
 
