@@ -15,9 +15,12 @@ use tracing::{info, warn};
 /// How many connections may wait to be accepted. The kernel cuts it to `net.core.somaxconn`.
 const BACKLOG: u32 = 1024;
 
-/// File descriptors that are no connections: standard streams, database, listener, and for each
-/// worker an epoll and an event descriptor, with room to spare.
-const OTHER_DESCRIPTORS: usize = 64;
+/// File descriptors that are no connections: standard streams, database, listener, signals and the
+/// first thread's runtime are 13, with room to spare.
+const OTHER_DESCRIPTORS: usize = 32;
+
+/// And those that a worker's runtime takes.
+const DESCRIPTORS_PER_WORKER: usize = 4;
 
 /// Prints what was asked for. A reader that has gone away is none of our business.
 pub(crate) fn print(text: &str) -> ExitCode {
@@ -123,7 +126,8 @@ pub(crate) fn within_fd_limit(mut limits: Limits) -> Limits {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return limits };
     let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard);
     let descriptors = usize::try_from(raised).unwrap_or(usize::MAX);
-    let most = descriptors.saturating_sub(OTHER_DESCRIPTORS).max(1);
+    let other = OTHER_DESCRIPTORS + limits.workers.get() * DESCRIPTORS_PER_WORKER;
+    let most = descriptors.saturating_sub(other).max(1);
     if limits.connections > most {
         warn!("The limit of {descriptors} open files allows for {most} connections");
         limits.connections = most;
