@@ -6,6 +6,7 @@ mod client;
 
 mod crash;
 mod crowd;
+mod operate;
 mod service;
 mod start;
 mod stop;
