@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::command::{Cmd, root};
+use crate::dist::add_target;
 
 /// What may never be in the core's normal dependency tree, and why.
 const FORBIDDEN_IN_CORE: [(&str, &str); 3] = [
@@ -181,13 +182,4 @@ fn deny() -> Result<()> {
     }
     println!("    NOT CHECKED: advisories; the database could not be fetched (`cargo deny fetch`)");
     Ok(())
-}
-
-/// Adds a compilation target, if rustup does not have it yet.
-pub(crate) fn add_target(target: &str) -> Result<()> {
-    let installed = Cmd::new("rustup", ["target", "list", "--installed"]).read()?;
-    if installed.lines().any(|line| line == target) {
-        return Ok(());
-    }
-    Cmd::new("rustup", ["target", "add", target]).run()
 }

@@ -28,6 +28,16 @@ impl Cmd {
         }
     }
 
+    /// The same command with more arguments.
+    pub(crate) fn args<I>(mut self, args: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
     pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.envs.push((name.to_owned(), value.into()));
         self
@@ -60,7 +70,17 @@ impl Cmd {
         String::from_utf8(output.stdout).with_context(|| format!("`{self}` did not print UTF-8"))
     }
 
-    fn command(&self) -> Command {
+    /// Whether it succeeds; what it says is nobody's business.
+    pub(crate) fn succeeds(&self) -> Result<bool> {
+        Ok(self.output()?.status.success())
+    }
+
+    /// Program and arguments as a shell needs them.
+    pub(crate) fn words(&self) -> impl Iterator<Item = String> {
+        [&self.program].into_iter().chain(&self.args).map(|word| quote(word))
+    }
+
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
@@ -75,8 +95,8 @@ impl fmt::Display for Cmd {
         for (name, value) in &self.envs {
             write!(f, "{name}={} ", quote(value))?;
         }
-        write!(f, "{}", self.program)?;
-        self.args.iter().try_for_each(|arg| write!(f, " {}", quote(arg)))
+        let words: Vec<_> = self.words().collect();
+        write!(f, "{}", words.join(" "))
     }
 }
 
@@ -86,12 +106,20 @@ pub(crate) fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
+/// Stands for a shell variable in an argument, where a script is rendered. A control character
+/// marks it, which no setting can contain.
+pub(crate) fn variable(name: &str) -> String {
+    format!("\u{1}{name}\u{1}")
+}
+
 /// Quotes an argument as a POSIX shell would need it.
 fn quote(arg: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
-    if !arg.is_empty() && arg.chars().all(plain) {
-        arg.to_owned()
-    } else {
-        format!("'{}'", arg.replace('\'', r"'\''"))
-    }
+    let parts = arg.split('\u{1}').enumerate().map(|(index, part)| match part {
+        name if index % 2 == 1 => format!("\"${name}\""),
+        text if text.chars().all(plain) => text.to_owned(),
+        text => format!("'{}'", text.replace('\'', r"'\''")),
+    });
+    let quoted: String = parts.collect();
+    if quoted.is_empty() { "''".to_owned() } else { quoted }
 }
