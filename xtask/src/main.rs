@@ -8,6 +8,7 @@ mod deploy;
 mod destroy;
 mod dist;
 mod docker;
+mod e2e;
 mod elf;
 mod emit;
 mod exit;
@@ -22,6 +23,7 @@ mod settings;
 mod status;
 mod step;
 mod units;
+mod witness;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -111,6 +113,12 @@ enum Task {
         #[command(flatten)]
         flags: Flags,
     },
+    /// Play the whole life of the service on a real engine, under names of its own
+    E2e {
+        /// Take the binaries from here instead of building them
+        #[arg(long, value_name = "FOLDER")]
+        binaries: Option<PathBuf>,
+    },
     /// Remove the service and wait until it is gone
     Destroy {
         /// Remove its network and its images too
@@ -147,6 +155,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Heal { budget, json, flags } => {
             heal::run(&flags.settings()?, budget, json).map(Exit::into)
         }
+        Task::E2e { binaries } => e2e::run(binaries.as_deref()).map(done),
         Task::Destroy { all, flags } => destroy::run(&flags.settings()?, all).map(Exit::into),
     }
 }
