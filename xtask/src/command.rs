@@ -13,6 +13,7 @@ pub(crate) struct Cmd {
     program: String,
     args: Vec<String>,
     envs: Vec<(String, String)>,
+    unset: Vec<&'static str>,
 }
 
 impl Cmd {
@@ -25,6 +26,7 @@ impl Cmd {
             program: program.to_owned(),
             args: args.into_iter().map(Into::into).collect(),
             envs: Vec::new(),
+            unset: Vec::new(),
         }
     }
 
@@ -40,6 +42,11 @@ impl Cmd {
 
     pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.envs.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub(crate) fn env_remove(mut self, name: &'static str) -> Self {
+        self.unset.push(name);
         self
     }
 
@@ -86,6 +93,9 @@ impl Cmd {
             .args(&self.args)
             .envs(self.envs.iter().map(|(name, value)| (name, value)))
             .current_dir(root());
+        for name in &self.unset {
+            command.env_remove(name);
+        }
         command
     }
 }

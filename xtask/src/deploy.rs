@@ -95,7 +95,8 @@ fn report(settings: &Settings, image: &str, verdict: Verdict, changed: bool) -> 
         }
         Verdict::RolledBack => {
             let serving = Service::find(service).ok().flatten().unwrap_or_default();
-            eprintln!("\nRolled back: {image} failed; {} serves.", serving.image);
+            eprintln!("\nRolled back: the new {service} ({image}) failed.");
+            eprintln!("The one before it serves ({}).", serving.image);
             Exit::RolledBack
         }
         Verdict::Paused => {

@@ -88,7 +88,9 @@ fn build(target: &Target) -> Result<Dist> {
     let packages = BINARIES.iter().flat_map(|(_, package, _)| ["--package", package]);
     Cmd::new("cargo", ["build", "--release", "--locked", "--target", target.triple])
         .args(packages)
-        .env("CARGO_ENCODED_RUSTFLAGS", remap()?)
+        .args(["--config", &format!("target.{}.rustflags=[{}]", target.triple, remap()?)])
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .run()?;
     let folder = root().join("target").join(target.triple).join("release");
     let dist = Dist { service: folder.join(BINARIES[0].0), probe: folder.join(BINARIES[1].0) };
@@ -97,14 +99,15 @@ fn build(target: &Target) -> Result<Dist> {
 }
 
 /// The same source gives the same binaries wherever it is built: no path of this machine is in them,
-/// and flags from the environment are left out.
+/// and flags from the environment, which would replace those of `.cargo/config.toml`, are left out.
 fn remap() -> Result<String> {
     let home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
     let home = home.context("neither CARGO_HOME nor HOME is set")?;
     let paths = [(root().display().to_string(), "/accountservice"), (home, "/cargo")];
-    let flags = paths.iter().map(|(from, to)| format!("--remap-path-prefix={from}={to}"));
-    Ok(flags.collect::<Vec<_>>().join("\u{1f}"))
+    let flags =
+        paths.iter().map(|(from, to)| format!("{:?}", format!("--remap-path-prefix={from}={to}")));
+    Ok(flags.collect::<Vec<_>>().join(", "))
 }
 
 fn check(target: &Target, dist: &Dist) -> Result<()> {
