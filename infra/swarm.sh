@@ -7,7 +7,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 
-# Both binaries, static, and the Dockerfile, in target/image; the image is named by their hash.
+# Both binaries, static, and the Dockerfile, in one folder; the image is named by their hash.
+context="${CARGO_TARGET_DIR:-target}/image"
 image="${1:-$(cargo xtask image --prepare)}"
 revision="$(git describe --always --abbrev=40 --dirty '--exclude=*' 2>/dev/null || echo unknown)"
 
@@ -16,7 +17,7 @@ docker image inspect "$image" >/dev/null 2>&1 ||
   docker build \
     --tag="$image" \
     --label=org.opencontainers.image.revision="$revision" \
-    target/image
+    "$context"
 
 # Swarm runs it by its id: no registry knows it.
 reference="$(docker image inspect '--format={{.Id}}' "$image")"

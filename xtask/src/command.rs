@@ -116,6 +116,11 @@ pub(crate) fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
+/// Where Cargo builds.
+pub(crate) fn target() -> PathBuf {
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
 /// Stands for a shell variable in an argument, where a script is rendered. A control character
 /// marks it, which no setting can contain.
 pub(crate) fn variable(name: &str) -> String {

@@ -92,7 +92,7 @@ fn build(target: &Target) -> Result<Dist> {
         .env_remove("RUSTFLAGS")
         .env_remove("CARGO_ENCODED_RUSTFLAGS")
         .run()?;
-    let folder = root().join("target").join(target.triple).join("release");
+    let folder = crate::command::target().join(target.triple).join("release");
     let dist = Dist { service: folder.join(BINARIES[0].0), probe: folder.join(BINARIES[1].0) };
     check(target, &dist)?;
     Ok(dist)
@@ -140,8 +140,9 @@ fn prove(target: &Target, dist: &Dist) -> Result<()> {
         None => Cmd::new(&path.display().to_string(), [""; 0]),
         Some(runner) => Cmd::new(runner, [path.display().to_string()]),
     };
-    let folder = root().join("target/xtask");
-    std::fs::create_dir_all(&folder).context("cannot create target/xtask")?;
+    let folder = crate::command::target().join("xtask");
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
     let database = folder.join(format!("{}.db", target.arch));
     let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr())?.port().to_string();
     let service = program(&dist.service)

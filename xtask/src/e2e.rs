@@ -10,11 +10,10 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::command::{Cmd, root};
+use crate::command::{Cmd, target};
 use crate::docker::{Container, Swarm, docker};
-use crate::http;
-use crate::plan::CONTEXT;
 use crate::witness::{Witness, addresses};
+use crate::{http, image};
 
 /// The service, its network and, with a suffix, its image.
 const NAME: &str = "accountservice-e2e";
@@ -78,7 +77,7 @@ impl Scene {
         if leave_swarm {
             docker(["swarm", "init", "--advertise-addr=127.0.0.1"]).read()?;
         }
-        let folder = root().join("target/e2e/infra");
+        let folder = target().join("e2e/infra");
         std::fs::create_dir_all(&folder)?;
         let port = TcpListener::bind("0.0.0.0:0")?.local_addr()?.port();
         let binaries = binaries.map(Path::to_path_buf);
@@ -156,7 +155,7 @@ fn the_image_is_small(_: &Scene) -> Result<String> {
     let size = docker(["image", "inspect", "--format={{.Size}}", &image]).read()?;
     let size: u64 = size.trim().parse()?;
     ensure!(size <= IMAGE_CEILING, "the image has {size} bytes, over {IMAGE_CEILING}");
-    let file = |name| std::fs::metadata(root().join(CONTEXT).join(name)).map(|file| file.len());
+    let file = |name| std::fs::metadata(image::context().join(name)).map(|file| file.len());
     let (service, probe) = (file("accountservice")?, file("healthchecker")?);
     Ok(format!("{size} bytes: accountservice {service}, healthchecker {probe}"))
 }

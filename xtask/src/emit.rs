@@ -21,7 +21,8 @@ const HEADER: &str = r#"#!/bin/sh
 set -eu
 cd "$(dirname "$0")/.."
 
-# Both binaries, static, and the Dockerfile, in target/image; the image is named by their hash.
+# Both binaries, static, and the Dockerfile, in one folder; the image is named by their hash.
+context="${CARGO_TARGET_DIR:-target}/image"
 image="${1:-$(cargo xtask image --prepare)}"
 revision="$(git describe --always --abbrev=40 --dirty '--exclude=*' 2>/dev/null || echo unknown)"
 "#;
@@ -49,10 +50,10 @@ pub(crate) fn run(settings: &Settings, folder: &Path, check: bool) -> Result<()>
 
 /// The plan as a shell script, for a service as it is now.
 pub(crate) fn script(settings: &Settings, current: Option<Service>) -> String {
-    let variables = [variable("image"), variable("reference"), variable("revision")];
-    let [image, reference, revision] = variables;
+    let [image, reference, revision, context] =
+        ["image", "reference", "revision", "context"].map(variable);
     let named = plan::reference(settings, &image);
-    let steps = plan::image_steps(settings, &image, &revision);
+    let steps = plan::image_steps(settings, &image, &revision, &context);
     let plan = Plan::new(settings, &Facts { image, reference, current });
     let mut script = HEADER.to_owned();
     for step in &steps {

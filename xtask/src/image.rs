@@ -4,14 +4,14 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::command::{Cmd, root};
+use crate::command::{Cmd, target};
 use crate::dist::{self, Dist};
 use crate::docker::Engine;
-use crate::plan::{self, CONTEXT, dockerfile, hash};
+use crate::plan::{self, dockerfile, hash};
 use crate::settings::Settings;
 
 /// Builds the image, or only what goes into it, and prints its name.
@@ -28,13 +28,18 @@ pub(crate) fn run(settings: &Settings, binaries: Option<&Path>, prepare_only: bo
 
 /// Fills the folder for `docker build` and names the image that it will make.
 pub(crate) fn prepare(settings: &Settings, dist: &Dist, api: (u32, u32)) -> Result<String> {
-    let context = root().join(CONTEXT);
+    let context = context();
     fill(&context, settings, dist, api)
         .with_context(|| format!("cannot fill {}", context.display()))?;
     let files = ["Dockerfile", "accountservice", "healthchecker"];
     let contents = files.map(|name| fs::read(context.join(name)));
     let contents = contents.into_iter().collect::<Result<Vec<_>, _>>()?;
     Ok(format!("{}:{}", settings.image, hash(contents.iter().map(Vec::as_slice))))
+}
+
+/// The folder that is handed to `docker build`.
+pub(crate) fn context() -> PathBuf {
+    target().join("image")
 }
 
 /// The commit that is being built.
@@ -47,7 +52,8 @@ fn revision() -> String {
 /// Builds the image unless it is there, pushes it if the settings say so, and returns what Swarm is
 /// to be told to run.
 pub(crate) fn build(settings: &Settings, image: &str) -> Result<String> {
-    for step in plan::image_steps(settings, image, &revision()) {
+    let context = context().display().to_string();
+    for step in plan::image_steps(settings, image, &revision(), &context) {
         step.run()?;
     }
     match plan::reference(settings, image) {

@@ -17,8 +17,6 @@ use crate::step::Step;
 pub(crate) const TESTABILITY: &str = "ACCOUNTSERVICE_TESTABILITY";
 /// Where the service listens inside the container, whatever port is published.
 pub(crate) const CONTAINER_PORT: u16 = 6767;
-/// The folder that is handed to `docker build`, seen from the root of the workspace.
-pub(crate) const CONTEXT: &str = "target/image";
 /// Nobody in particular: any number but 0 will do, and scratch has no names for them.
 const USER: &str = "10001:10001";
 /// The probe's own deadline, if it is not told another.
@@ -162,14 +160,19 @@ pub(crate) fn hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
 }
 
 /// Builds the image and, if the settings say so, pushes it.
-pub(crate) fn image_steps(settings: &Settings, image: &str, revision: &str) -> Vec<Step> {
+pub(crate) fn image_steps(
+    settings: &Settings,
+    image: &str,
+    revision: &str,
+    context: &str,
+) -> Vec<Step> {
     let revision = format!("org.opencontainers.image.revision={revision}");
     let build = Step {
         why: "The image. The tag is the hash of its content: one that is there is the right one.",
         test: Some(docker(["image", "inspect", image])),
         then: None,
         otherwise: docker(["build".to_owned(), format!("--tag={image}")])
-            .args([format!("--label={revision}"), CONTEXT.to_owned()]),
+            .args([format!("--label={revision}"), context.to_owned()]),
     };
     let push = Step {
         why: "To the registry, from which the other nodes pull it.",

@@ -215,7 +215,7 @@ impl Settings {
             let fits = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
             let first = name.starts_with(|c: char| c.is_ascii_alphanumeric());
             wrong.when(!first || !name.chars().all(fits) || name.len() > 63, || {
-                format!("{key} = {name:?}: up to 63 letters, digits, - and _, the first no sign")
+                format!("{key} = {name:?}: up to 63 letters, digits, - and _, the first a letter or digit")
             });
         }
         let image = &self.image;
