@@ -11,7 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::command::{Cmd, target};
-use crate::docker::{Container, Swarm, docker};
+use crate::docker::{Container, Service, Swarm, docker};
 use crate::witness::{Witness, addresses};
 use crate::{http, image};
 
@@ -33,9 +33,12 @@ const QUICK: &str = r#"
     monitor = "13s"
 "#;
 
+/// Not published, found by name.
+const INSIDE: [&str; 3] = ["--testability", "--publish=none", "--endpoint-mode=dnsrr"];
+
 type Act = (&'static str, fn(&Scene) -> Result<String>);
 
-const ACTS: [Act; 12] = [
+const ACTS: [Act; 13] = [
     ("deploy brings it up healthy", deploys),
     ("the image is small", the_image_is_small),
     ("the README's requests are answered", answers),
@@ -43,8 +46,9 @@ const ACTS: [Act; 12] = [
     ("SIGTERM stops it within a second, exit status 0", stops),
     ("deploying again changes nothing", deploys_again),
     ("a forced failure is healed within the budget", heals),
+    ("a first version that never gets healthy is a failure", fails),
     ("the emitted script by hand is what deploy does", script_agrees),
-    ("a new version rolls without a gap", rolls),
+    ("a new version rolls without a gap, though deploy is killed halfway", rolls),
     ("a version that never gets healthy is rolled back", rolls_back),
     ("of three, one is healed while the others answer", scales_and_heals),
     ("destroy leaves nothing behind", destroys),
@@ -87,34 +91,38 @@ impl Scene {
         Ok(scene)
     }
 
-    /// Runs this program under the names of the test, with a settings file of this content.
-    fn cargo_xtask(&self, args: &[&str], config: &str) -> Result<Ended> {
+    /// This program under the names of the test, with a settings file of this content.
+    fn command(&self, args: &[&str], config: &str) -> Result<Cmd> {
         let file = self.folder.join("deploy.toml");
         std::fs::write(&file, config)?;
         let program = std::env::current_exe()?.display().to_string();
         let takes_binaries = ["deploy", "image"].contains(&args[0]);
         let binaries = self.binaries.as_ref().filter(|_| takes_binaries);
-        let port = self.port.to_string();
         let image = format!("{NAME}/accountservice");
         let command = Cmd::new(&program, args.iter().copied())
             .args(["--config", &file.display().to_string(), "--service", NAME])
-            .args(["--network", NAME, "--image", &image, "--port", &port])
+            .args(["--network", NAME, "--image", &image])
             .args(binaries.map(|path| format!("--binaries={}", path.display())));
-        let output = command.command().stderr(Stdio::inherit()).output()?;
+        Ok(command)
+    }
+
+    /// Runs it to its end.
+    fn cargo_xtask(&self, args: &[&str], config: &str) -> Result<Ended> {
+        let output = self.command(args, config)?.command().stderr(Stdio::inherit()).output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         print!("{said}");
         Ok(Ended { what: args.join(" "), code: output.status.code(), said })
     }
 
     fn host_port(&self, args: &[&str]) -> Result<Ended> {
-        let deploy = ["deploy", "--testability", "--publish=host"];
+        let port = format!("--port={}", self.port);
+        let deploy = ["deploy", "--testability", "--publish=host", &port];
         self.cargo_xtask(&[&deploy, args].concat(), "")
     }
 
-    /// Not published, found by name: a new container can start before the old one stops.
+    /// With no port in the way, a new container can start before the old one stops.
     fn inside(&self, args: &[&str], config: &str) -> Result<Ended> {
-        let flags = ["--testability", "--publish=none", "--endpoint-mode=dnsrr"];
-        self.cargo_xtask(&[args, &flags].concat(), &format!("{config}{QUICK}"))
+        self.cargo_xtask(&[args, &INSIDE].concat(), &format!("{config}{QUICK}"))
     }
 }
 
@@ -225,8 +233,14 @@ fn heals(scene: &Scene) -> Result<String> {
     Ok("a new container".to_owned())
 }
 
-fn script_agrees(scene: &Scene) -> Result<String> {
+fn fails(scene: &Scene) -> Result<String> {
     scene.cargo_xtask(&["destroy"], "")?.expect(0)?;
+    scene.inside(&["deploy"], BAD)?.expect(4)?;
+    scene.cargo_xtask(&["destroy"], "")?.expect(0)?;
+    Ok("exit status 4".to_owned())
+}
+
+fn script_agrees(scene: &Scene) -> Result<String> {
     let image = scene.inside(&["image"], "")?.expect(0)?;
     let out = format!("--out={}", scene.folder.display());
     scene.inside(&["emit", &out], "")?.expect(0)?;
@@ -240,6 +254,14 @@ fn script_agrees(scene: &Scene) -> Result<String> {
 fn rolls(scene: &Scene) -> Result<String> {
     let before = the_container()?.id;
     let witness = Witness::of_any(NAME);
+    let config = format!("{NEXT}{QUICK}");
+    let mut killed =
+        scene.command(&[&["deploy"], &INSIDE[..]].concat(), &config)?.command().spawn()?;
+    while !Service::find(NAME)?.is_some_and(|service| service.is_updating()) {
+        ensure!(killed.try_wait()?.is_none(), "deploy ended without an update");
+    }
+    killed.kill()?;
+    killed.wait()?;
     let ended = scene.inside(&["deploy"], NEXT)?;
     let seen = witness.was_always_answered();
     ended.expect(0)?;
@@ -250,8 +272,7 @@ fn rolls(scene: &Scene) -> Result<String> {
 fn rolls_back(scene: &Scene) -> Result<String> {
     let before = the_container()?.id;
     let witness = Witness::of_each(addresses(NAME)?.into_iter().map(|(_, at)| at).collect());
-    // The service listens where the probe does not ask.
-    let ended = scene.inside(&["deploy"], "environment.ACCOUNTSERVICE_PORT = \"6766\"")?;
+    let ended = scene.inside(&["deploy"], BAD)?;
     let seen = witness.was_always_answered();
     ended.expect(3)?;
     ensure!(the_container()?.id == before, "the old container was replaced");
@@ -266,9 +287,10 @@ fn scales_and_heals(scene: &Scene) -> Result<String> {
     let first = Container::of(NAME, false)?.into_iter().next().context("no container")?.id;
     let others = before.into_iter().filter(|(id, _)| *id != first);
     let witness = Witness::of_each(others.map(|(_, address)| address).collect());
-    let said = scene.inside(&["heal", "--json"], NEXT)?;
+    let said = scene.cargo_xtask(&["heal", "--json", "--budget=1s"], QUICK)?;
     let seen = witness.was_always_answered();
-    let timeline: Value = serde_json::from_str(&said.expect(0)?)?;
+    // Nothing heals within a second: the budget is known to bite.
+    let timeline: Value = serde_json::from_str(&said.expect(7)?)?;
     ensure!(timeline["old"] == first.as_str(), "another container was healed");
     seen
 }
@@ -290,6 +312,8 @@ fn destroys(scene: &Scene) -> Result<String> {
     Ok("no service, container, network or image".to_owned())
 }
 
+/// The service listens where the probe does not ask.
+const BAD: &str = "environment.ACCOUNTSERVICE_PORT = \"6766\"";
 /// A new version, as far as Swarm can tell.
 const NEXT: &str = "environment.ACCOUNTSERVICE_LOG_FORMAT = \"json\"";
 

@@ -1,4 +1,5 @@
-//! The flags that override `infra/deploy.toml`.
+//! The flags that override `infra/deploy.toml`. Each overrides the key of its name, where it is
+//! explained.
 
 use std::path::PathBuf;
 
@@ -9,9 +10,9 @@ use crate::command::root;
 use crate::settings::{EndpointMode, Publish, Settings};
 use crate::units::Span;
 
-/// Each overrides the key of its name in the settings file, where it is explained.
+/// What is meant.
 #[derive(Args)]
-pub(crate) struct Flags {
+pub(crate) struct Names {
     /// The settings file [default: infra/deploy.toml]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -21,12 +22,19 @@ pub(crate) struct Flags {
     /// The image, without a tag
     #[arg(long, value_name = "NAME")]
     image: Option<String>,
+    /// The overlay network
+    #[arg(long, value_name = "NAME")]
+    network: Option<String>,
+}
+
+/// How it is to be.
+#[derive(Args)]
+pub(crate) struct Flags {
+    #[command(flatten)]
+    names: Names,
     /// How many containers
     #[arg(long, value_name = "N")]
     replicas: Option<u32>,
-    /// The overlay network to join
-    #[arg(long, value_name = "NAME")]
-    network: Option<String>,
     /// The published port
     #[arg(long, value_name = "N")]
     port: Option<u16>,
@@ -47,17 +55,30 @@ pub(crate) struct Flags {
     deadline: Option<Span>,
 }
 
+impl Names {
+    /// The settings file with the names on top, checked as a whole.
+    pub(crate) fn settings(self) -> Result<Settings> {
+        let settings = self.unchecked()?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    fn unchecked(self) -> Result<Settings> {
+        let config = self.config.unwrap_or_else(|| root().join("infra/deploy.toml"));
+        let mut settings = Settings::read(&config)?;
+        set(&mut settings.service, self.service);
+        set(&mut settings.image, self.image);
+        set(&mut settings.network, self.network);
+        Ok(settings)
+    }
+}
+
 impl Flags {
     /// The settings file with the flags on top, checked as a whole.
     pub(crate) fn settings(self) -> Result<Settings> {
-        let config = self.config.unwrap_or_else(|| root().join("infra/deploy.toml"));
-        let mut settings = Settings::read(&config)?;
-        let Settings { service, image, replicas, network, port, .. } = &mut settings;
-        set(service, self.service);
-        set(image, self.image);
-        set(replicas, self.replicas);
-        set(network, self.network);
-        set(port, self.port);
+        let mut settings = self.names.unchecked()?;
+        set(&mut settings.replicas, self.replicas);
+        set(&mut settings.port, self.port);
         set(&mut settings.publish, self.publish);
         set(&mut settings.endpoint_mode, self.endpoint_mode);
         set(&mut settings.deadline, self.deadline);

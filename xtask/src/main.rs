@@ -32,7 +32,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::exit::Exit;
-use crate::flags::Flags;
+use crate::flags::{Flags, Names};
 use crate::units::Span;
 
 /// Builds, checks, ships and heals accountservice.
@@ -96,7 +96,7 @@ enum Task {
     /// Show the tasks of the service, their health and what the last probe said
     Status {
         #[command(flatten)]
-        flags: Flags,
+        names: Names,
     },
     /// Force one replica unhealthy and time how Swarm replaces it
     ///
@@ -111,7 +111,7 @@ enum Task {
         #[arg(long)]
         json: bool,
         #[command(flatten)]
-        flags: Flags,
+        names: Names,
     },
     /// Play the whole life of the service on a real engine, under names of its own
     E2e {
@@ -125,7 +125,7 @@ enum Task {
         #[arg(long)]
         all: bool,
         #[command(flatten)]
-        flags: Flags,
+        names: Names,
     },
 }
 
@@ -151,11 +151,11 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Deploy { dry_run, binaries, flags } => {
             deploy::run(&flags.settings()?, binaries.as_deref(), dry_run).map(Exit::into)
         }
-        Task::Status { flags } => status::run(&flags.settings()?).map(done),
-        Task::Heal { budget, json, flags } => {
-            heal::run(&flags.settings()?, budget, json).map(Exit::into)
+        Task::Status { names } => status::run(&names.settings()?).map(done),
+        Task::Heal { budget, json, names } => {
+            heal::run(&names.settings()?, budget, json).map(Exit::into)
         }
         Task::E2e { binaries } => e2e::run(binaries.as_deref()).map(done),
-        Task::Destroy { all, flags } => destroy::run(&flags.settings()?, all).map(Exit::into),
+        Task::Destroy { all, names } => destroy::run(&names.settings()?, all).map(Exit::into),
     }
 }

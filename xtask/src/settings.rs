@@ -354,3 +354,33 @@ impl Wrong {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use toml::{Table, Value};
+
+    use super::*;
+
+    fn keys(table: &Table, prefix: &str) -> Vec<String> {
+        let nested = table.iter().flat_map(|(key, value)| match value {
+            Value::Table(table) if !table.is_empty() => keys(table, &format!("{prefix}{key}.")),
+            _ => vec![format!("{prefix}{key}")],
+        });
+        nested.collect()
+    }
+
+    /// The values are whatever people set them to; the file must name every key all the same.
+    #[test]
+    fn the_file_that_people_edit_names_every_key() {
+        let file = include_str!("../../infra/deploy.toml").parse::<Table>().unwrap();
+        let file = keys(&file, "");
+        let known = keys(&Table::try_from(Settings::default()).unwrap(), "");
+        let missing: Vec<_> = known.iter().filter(|key| !file.contains(key)).collect();
+        assert!(missing.is_empty(), "infra/deploy.toml does not name {missing:?}");
+    }
+
+    #[test]
+    fn the_defaults_fit_together() {
+        Settings::default().check().unwrap();
+    }
+}

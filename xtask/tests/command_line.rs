@@ -29,13 +29,13 @@ struct Bench {
 impl Bench {
     fn new(answers: &[(&str, &str)]) -> Self {
         let folder = TempDir::new().unwrap();
-        let cases: String = answers
-            .iter()
-            .map(|(asked, answer)| format!("  {}) {answer} ;;\n", asked.replace(' ', "\\ ")))
-            .collect();
+        let case = |(asked, answer): &(&str, &str)| {
+            format!("  {}) {answer} ;;", asked.replace(' ', "\\ "))
+        };
+        let cases = answers.iter().map(case).collect::<Vec<_>>().join("\n");
         let notes = folder.path().join("notes").display().to_string();
         let script = format!(
-            "#!/bin/sh\nprintf '%s\\n' \"$*\" >>'{notes}'\ncase \"$*\" in\n{cases}  \
+            "#!/bin/sh\nprintf '%s\\n' \"$*\" >>'{notes}'\ncase \"$*\" in\n{cases}\n  \
              *) echo \"unexpected: $*\" >&2; exit 99 ;;\nesac\n"
         );
         let docker = folder.path().join("docker");
