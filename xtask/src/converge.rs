@@ -28,7 +28,7 @@ pub(crate) struct Goal<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verdict {
     Converged,
-    /// The version before serves again.
+    /// The version before serves again: all its replicas are healthy.
     RolledBack,
     /// Swarm has stopped halfway and waits for a person.
     Paused,
@@ -84,12 +84,17 @@ impl Goal<'_> {
         Ok(match service.update_state.as_str() {
             "updating" | "rollback_started" => None,
             "paused" | "rollback_paused" => Some(Verdict::Paused),
-            _ if !asked => Some(Verdict::RolledBack),
+            _ if !asked => is_serving(&service, &tasks).then_some(Verdict::RolledBack),
             _ if self.is_met_by(&tasks) => Some(Verdict::Converged),
             _ if progress.ended >= TRIES * self.replicas.max(1) => Some(Verdict::Failing),
             _ => None,
         })
     }
+}
+
+/// As many are healthy as the service, whatever it is now, is to have.
+fn is_serving(service: &Service, tasks: &[Task]) -> bool {
+    tasks.iter().filter(|task| task.is_up()).count() == service.replicas
 }
 
 /// What Swarm runs is what it was told to, to which `docker service` may have added a digest.

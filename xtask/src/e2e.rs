@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::command::{Cmd, target};
 use crate::docker::{Container, Service, Swarm, docker};
+use crate::interrupt::Interrupt;
 use crate::witness::{Witness, addresses};
 use crate::{http, image};
 
@@ -63,6 +64,8 @@ struct Scene {
 
 pub(crate) fn run(binaries: Option<&Path>) -> Result<()> {
     let start = Instant::now();
+    // Ctrl-C ends the command that is running, hence the act, and then the scene is cleared.
+    let _interrupt = Interrupt::listen()?;
     let scene = Scene::set(binaries)?;
     for (number, (name, act)) in ACTS.iter().enumerate() {
         println!("--- {} of {}: {name}", number + 1, ACTS.len());

@@ -6,6 +6,9 @@ use std::net::{Ipv4Addr, TcpListener};
 use crate::docker::{Engine, Service, Swarm, docker};
 use crate::settings::{Publish, Settings};
 
+/// The first engine API that knows all that the plan asks for (Docker 20.10).
+const LEAST_API: (u32, u32) = (1, 41);
+
 /// What was found.
 pub(crate) struct Ground {
     pub(crate) engine: Engine,
@@ -17,6 +20,13 @@ pub(crate) struct Ground {
 pub(crate) fn run(settings: &Settings) -> Result<Ground, Vec<String>> {
     let engine = Engine::ask().map_err(|error| vec![no_engine(&format!("{error:#}"))])?;
     let mut missing = Vec::new();
+    if engine.api < LEAST_API {
+        let (major, minor) = engine.api;
+        missing.push(format!(
+            "the engine speaks API {major}.{minor}; limits on processes need 1.41: install Docker \
+             20.10 or later"
+        ));
+    }
     match Swarm::ask() {
         Ok(swarm) if swarm.is_manager => {}
         Ok(swarm) if swarm.state == "active" => missing.push(
