@@ -52,7 +52,8 @@ pub(crate) fn run(settings: &Settings, binaries: Option<&Path>, dry_run: bool) -
         identity: &plan.identity,
         replicas: settings.replicas as usize,
     };
-    let changes = !facts.current.as_ref().is_some_and(|service| goal.is_asked_of(service));
+    let is_asked = |service: &Service| goal.is_asked_of(service) && !service.is_paused();
+    let changes = !facts.current.as_ref().is_some_and(is_asked);
     if changes {
         plan.service.run()?;
     }

@@ -123,6 +123,11 @@ impl Service {
         }))
     }
 
+    /// Swarm has stopped halfway through an update or a rollback.
+    pub(crate) fn is_paused(&self) -> bool {
+        ["paused", "rollback_paused"].contains(&self.update_state.as_str())
+    }
+
     /// Swarm is at work on it.
     pub(crate) fn is_updating(&self) -> bool {
         ["updating", "rollback_started"].contains(&self.update_state.as_str())

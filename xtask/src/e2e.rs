@@ -87,7 +87,8 @@ impl Scene {
         let folder = target().join("e2e/infra");
         std::fs::create_dir_all(&folder)?;
         let port = TcpListener::bind("0.0.0.0:0")?.local_addr()?.port();
-        let binaries = binaries.map(Path::to_path_buf);
+        // Commands run in the root of the workspace, wherever this one was typed.
+        let binaries = binaries.map(Path::canonicalize).transpose()?;
         let scene = Self { folder, binaries, port, leave_swarm };
         // What a run that was killed may have left.
         scene.cargo_xtask(&["destroy", "--all"], "")?.expect(0)?;

@@ -28,7 +28,7 @@ const START_INTERVAL_API: (u32, u32) = (1, 44);
 pub(crate) struct Facts {
     /// The image with its tag.
     pub(crate) image: String,
-    /// What Swarm is told to run: see [`reference`].
+    /// What Swarm is told to run: see [`reference()`].
     pub(crate) reference: String,
     /// The service as it is now, if it is there.
     pub(crate) current: Option<Service>,

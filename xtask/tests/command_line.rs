@@ -307,10 +307,13 @@ fn without_a_swarm_it_says_how_to_make_one() {
 #[test]
 fn an_engine_that_is_too_old_is_told_apart() {
     let old = r#"echo '{"Version":"19.03","ApiVersion":"1.40","Arch":"amd64"}'"#;
-    but(&[("version*", old)]).deploy().check(5, &expect![[r#"
+    but(&[("version*", old)]).deploy().check(
+        5,
+        &expect![[r#"
         preflight failed:
           the engine speaks API 1.40; limits on processes need 1.41: install Docker 20.10 or later
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
