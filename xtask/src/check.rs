@@ -7,7 +7,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::command::{Cmd, root};
+use crate::command::{Cmd, root, target};
+use crate::dist::add_target;
 
 /// What may never be in the core's normal dependency tree, and why.
 const FORBIDDEN_IN_CORE: [(&str, &str); 3] = [
@@ -35,7 +36,7 @@ struct Step {
     run: fn() -> Result<()>,
 }
 
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 9] = [
     Step {
         name: "format",
         mend: "cargo fmt --all",
@@ -70,6 +71,11 @@ const STEPS: [Step; 8] = [
         name: "core: core/clippy.toml refuses sockets, files, environment, clocks, threads",
         mend: "add the name to disallowed-methods or disallowed-types in core/clippy.toml",
         run: core_lints_bite,
+    },
+    Step {
+        name: "infra: the emitted files are what infra/deploy.toml says",
+        mend: "cargo xtask emit",
+        run: || Cmd::new("cargo", ["xtask", "emit", "--check"]).run(),
     },
     Step {
         name: "licences, bans, sources, advisories",
@@ -141,21 +147,18 @@ fn core_compiles_bare() -> Result<()> {
 fn core_lints_bite() -> Result<()> {
     let settings = root().join("core/clippy.toml");
     ensure!(settings.is_file(), "{} is missing", settings.display());
-    let folder = root().join("target/xtask");
+    let folder = target().join("xtask");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
     let source: Vec<_> = FORBIDDEN_CALLS.iter().map(|(_, code)| *code).collect();
     let file = folder.join("forbidden.rs");
     std::fs::write(&file, source.join("\n"))
         .with_context(|| format!("cannot write {}", file.display()))?;
-    let args = [
-        "--crate-type=lib",
-        "--edition=2024",
-        "--emit=metadata",
-        "--out-dir=target/xtask",
-        "target/xtask/forbidden.rs",
-    ];
-    let output = Cmd::new("clippy-driver", args).env("CLIPPY_CONF_DIR", "core").output()?;
+    let output = Cmd::new("clippy-driver", ["--crate-type=lib", "--edition=2024"])
+        .args(["--emit=metadata".to_owned(), format!("--out-dir={}", folder.display())])
+        .args([file.display().to_string()])
+        .env("CLIPPY_CONF_DIR", "core")
+        .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     let missed: Vec<_> = FORBIDDEN_CALLS
         .iter()
@@ -181,13 +184,4 @@ fn deny() -> Result<()> {
     }
     println!("    NOT CHECKED: advisories; the database could not be fetched (`cargo deny fetch`)");
     Ok(())
-}
-
-/// Adds a compilation target, if rustup does not have it yet.
-pub(crate) fn add_target(target: &str) -> Result<()> {
-    let installed = Cmd::new("rustup", ["target", "list", "--installed"]).read()?;
-    if installed.lines().any(|line| line == target) {
-        return Ok(());
-    }
-    Cmd::new("rustup", ["target", "add", target]).run()
 }

@@ -13,6 +13,7 @@ pub(crate) struct Cmd {
     program: String,
     args: Vec<String>,
     envs: Vec<(String, String)>,
+    unset: Vec<&'static str>,
 }
 
 impl Cmd {
@@ -25,11 +26,27 @@ impl Cmd {
             program: program.to_owned(),
             args: args.into_iter().map(Into::into).collect(),
             envs: Vec::new(),
+            unset: Vec::new(),
         }
+    }
+
+    /// The same command with more arguments.
+    pub(crate) fn args<I>(mut self, args: I) -> Self
+    where
+        I: IntoIterator,
+        I::Item: Into<String>,
+    {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl Into<String>) -> Self {
         self.envs.push((name.to_owned(), value.into()));
+        self
+    }
+
+    pub(crate) fn env_remove(mut self, name: &'static str) -> Self {
+        self.unset.push(name);
         self
     }
 
@@ -60,12 +77,25 @@ impl Cmd {
         String::from_utf8(output.stdout).with_context(|| format!("`{self}` did not print UTF-8"))
     }
 
-    fn command(&self) -> Command {
+    /// Whether it succeeds; what it says is nobody's business.
+    pub(crate) fn succeeds(&self) -> Result<bool> {
+        Ok(self.output()?.status.success())
+    }
+
+    /// Program and arguments as a shell needs them.
+    pub(crate) fn words(&self) -> impl Iterator<Item = String> {
+        [&self.program].into_iter().chain(&self.args).map(|word| quote(word))
+    }
+
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
         command
             .args(&self.args)
             .envs(self.envs.iter().map(|(name, value)| (name, value)))
             .current_dir(root());
+        for name in &self.unset {
+            command.env_remove(name);
+        }
         command
     }
 }
@@ -75,8 +105,8 @@ impl fmt::Display for Cmd {
         for (name, value) in &self.envs {
             write!(f, "{name}={} ", quote(value))?;
         }
-        write!(f, "{}", self.program)?;
-        self.args.iter().try_for_each(|arg| write!(f, " {}", quote(arg)))
+        let words: Vec<_> = self.words().collect();
+        write!(f, "{}", words.join(" "))
     }
 }
 
@@ -86,12 +116,25 @@ pub(crate) fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
+/// Where Cargo builds.
+pub(crate) fn target() -> PathBuf {
+    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
+}
+
+/// Stands for a shell variable in an argument, where a script is rendered. A control character
+/// marks it, which no setting can contain.
+pub(crate) fn variable(name: &str) -> String {
+    format!("\u{1}{name}\u{1}")
+}
+
 /// Quotes an argument as a POSIX shell would need it.
 fn quote(arg: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
-    if !arg.is_empty() && arg.chars().all(plain) {
-        arg.to_owned()
-    } else {
-        format!("'{}'", arg.replace('\'', r"'\''"))
-    }
+    let parts = arg.split('\u{1}').enumerate().map(|(index, part)| match part {
+        name if index % 2 == 1 => format!("\"${name}\""),
+        text if text.chars().all(plain) => text.to_owned(),
+        text => format!("'{}'", text.replace('\'', r"'\''")),
+    });
+    let quoted: String = parts.collect();
+    if quoted.is_empty() { "''".to_owned() } else { quoted }
 }

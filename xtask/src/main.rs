@@ -3,14 +3,44 @@
 
 mod check;
 mod command;
+mod converge;
+mod deploy;
+mod destroy;
+mod dist;
+mod docker;
+mod e2e;
+mod elf;
+mod emit;
+mod exit;
+mod flags;
+mod heal;
+mod http;
+mod image;
+mod interrupt;
+mod plan;
+mod preflight;
+mod settings;
+mod status;
+mod step;
+mod units;
+mod witness;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+use crate::exit::Exit;
+use crate::flags::{Flags, Names};
+use crate::units::Span;
+
 /// Builds, checks, ships and heals accountservice.
+///
+/// It asks Docker through the `docker` command line only, so contexts, `DOCKER_HOST` and ssh work as
+/// they do there.
 #[derive(Parser)]
-#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = exit::HELP)]
 struct Cli {
     #[command(subcommand)]
     command: Task,
@@ -20,10 +50,112 @@ struct Cli {
 enum Task {
     /// The gate: format, lints, tests, docs, purity of the core, licences
     Check,
+    /// Build both binaries, static, and check what was built
+    Dist {
+        /// Build for this target only; may be given more than once
+        #[arg(long, value_name = "TRIPLE", value_parser = dist::TRIPLES)]
+        target: Vec<String>,
+    },
+    /// Write infra/Dockerfile and infra/swarm.sh from infra/deploy.toml
+    Emit {
+        /// Write nothing; fail if they are stale
+        #[arg(long)]
+        check: bool,
+        /// Where to write [default: infra]
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Build the image, tagged by the hash of its content, and print its name
+    Image {
+        /// Only fill target/image, for a `docker build` by hand
+        #[arg(long)]
+        prepare: bool,
+        /// Take the binaries from here instead of building them
+        #[arg(long, value_name = "FOLDER")]
+        binaries: Option<PathBuf>,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Build all, bring the service up on Docker Swarm, and wait until it is healthy
+    ///
+    /// Deploying twice is safe: the second time nothing changes. A version that does not get healthy
+    /// is rolled back. Stopped at any point and started again, it picks up where things are.
+    #[command(after_help = exit::HELP)]
+    Deploy {
+        /// Show every command and touch nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// Take the binaries from here instead of building them
+        #[arg(long, value_name = "FOLDER")]
+        binaries: Option<PathBuf>,
+        #[command(flatten)]
+        flags: Flags,
+    },
+    /// Show the tasks of the service, their health and what the last probe said
+    Status {
+        #[command(flatten)]
+        names: Names,
+    },
+    /// Force one replica unhealthy and time how Swarm replaces it
+    ///
+    /// Needs a service that was deployed with --testability, and a replica on the node that `docker`
+    /// talks to.
+    #[command(after_help = exit::HELP)]
+    Heal {
+        /// Fail, with 7, if it takes longer, such as 20s
+        #[arg(long, value_name = "TIME")]
+        budget: Option<Span>,
+        /// Print the timeline as JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        names: Names,
+    },
+    /// Play the whole life of the service on a real engine, under names of its own
+    E2e {
+        /// Take the binaries from here instead of building them
+        #[arg(long, value_name = "FOLDER")]
+        binaries: Option<PathBuf>,
+    },
+    /// Remove the service and wait until it is gone
+    Destroy {
+        /// Remove its network and its images too
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        names: Names,
+    },
 }
 
 fn main() -> ExitCode {
-    match Cli::parse().command {
-        Task::Check => check::run(),
+    run(Cli::parse().command).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    let done = |()| ExitCode::SUCCESS;
+    match task {
+        Task::Check => Ok(check::run()),
+        Task::Dist { target } => dist::run(&target).map(done),
+        Task::Emit { check, out, flags } => {
+            let out = out.unwrap_or_else(|| command::root().join("infra"));
+            emit::run(&flags.settings()?, &out, check).map(done)
+        }
+        Task::Image { prepare, binaries, flags } => {
+            image::run(&flags.settings()?, binaries.as_deref(), prepare).map(done)
+        }
+        Task::Deploy { dry_run, binaries, flags } => {
+            deploy::run(&flags.settings()?, binaries.as_deref(), dry_run).map(Exit::into)
+        }
+        Task::Status { names } => status::run(&names.settings()?).map(done),
+        Task::Heal { budget, json, names } => {
+            heal::run(&names.settings()?, budget, json).map(Exit::into)
+        }
+        Task::E2e { binaries } => e2e::run(binaries.as_deref()).map(done),
+        Task::Destroy { all, names } => destroy::run(&names.settings()?, all).map(Exit::into),
     }
 }

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use tokio::net::TcpListener;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{debug, error, info, warn};
 
@@ -83,9 +84,10 @@ where
     }
 
     let deadline = Instant::now() + limits.drain_time;
+    // The last ones to come are told, like all others, that there will be no further request.
+    shared.start_to_drain();
     door.let_in_the_backlog(listener)?;
     let Door { workers, overflow, .. } = door;
-    shared.start_to_drain();
     let drained = async {
         while workers.open() + overflow.open() > 0 {
             shared.closed().await;
@@ -121,6 +123,10 @@ where
                         info!("Accepting connections again");
                     }
                     self.let_in(stream, peer);
+                    if self.full {
+                        // Those above the limit are served, and dropped, on this very thread.
+                        yield_now().await;
+                    }
                 }
                 Err(error) if concerns_one_connection(&error) => {
                     debug!("Lost a connection: {error}");

@@ -38,4 +38,3 @@ mod worker;
 pub use accept::{serve, serve_observed};
 pub use limits::Limits;
 pub use observer::Observer;
-pub use overflow::OVERFLOW;

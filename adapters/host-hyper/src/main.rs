@@ -46,7 +46,8 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
     // A taken port is found out before the database is touched, and before it is filled nobody is
     // kept waiting at the port.
     let port = Port::reserve(settings.address, settings.port)?;
-    let own_port = settings.metrics_port.filter(|port| *port != settings.port);
+    // Twice "whichever is free" is not the same port.
+    let own_port = settings.metrics_port.filter(|port| *port != settings.port || *port == 0);
     let own_port = own_port.map(|port| Port::reserve(settings.address, port)).transpose()?;
     let Some(store) = seeded_store(&settings, &mut stop).await? else { return Ok(()) };
     let served_by = settings.served_by.unwrap_or_else(process::address_or_host_name);
@@ -75,10 +76,14 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         service.health().drain();
     });
     match (own_port, metrics) {
-        (Some(port), Some(metrics)) => tokio::select! {
-            served = serving => served,
-            served = metrics::serve(metrics, port.listen()?.0) => served,
-        },
+        (Some(port), Some(metrics)) => {
+            let (listener, port) = port.listen()?;
+            info!("Serving metrics at {port}");
+            tokio::select! {
+                served = serving => served,
+                served = metrics::serve(metrics, listener) => served,
+            }
+        }
         _ => serving.await,
     }
     .context("cannot serve")

@@ -18,10 +18,6 @@ use crate::Limits;
 use crate::connection::{Common, Connections};
 use crate::worker::{Load, Shared};
 
-/// How many connections there may be above the limit. When one more comes, the oldest has to go:
-/// however many silent ones come in, each newcomer has time enough to say what it wants.
-pub const OVERFLOW: usize = 64;
-
 /// How long a request head may take here.
 const HEAD_TIME: Duration = Duration::from_secs(1);
 
@@ -30,6 +26,7 @@ pub(crate) struct Overflow<H> {
     load: Arc<Load>,
     shared: Arc<Shared>,
     tasks: VecDeque<AbortHandle>,
+    most: usize,
 }
 
 impl<H> Overflow<H>
@@ -38,6 +35,7 @@ where
 {
     pub(crate) fn new(handler: &Arc<H>, limits: &Limits, shared: &Arc<Shared>) -> Self {
         let limits = Limits { head_time: limits.head_time.min(HEAD_TIME), ..limits.clone() };
+        let most = limits.overflow.max(1);
         let load = Arc::<Load>::default();
         let connections = Connections::new(Common {
             handler: Arc::clone(handler),
@@ -46,7 +44,7 @@ where
             load: Arc::clone(&load),
             overloaded: true,
         });
-        Self { connections, load, shared: Arc::clone(shared), tasks: VecDeque::new() }
+        Self { connections, load, shared: Arc::clone(shared), tasks: VecDeque::new(), most }
     }
 
     /// How many connections are open.
@@ -57,7 +55,7 @@ where
     pub(crate) fn turn_away(&mut self, stream: TcpStream, peer: SocketAddr) {
         self.shared.observer().turned_away();
         self.tasks.retain(|task| !task.is_finished());
-        if self.tasks.len() >= OVERFLOW
+        if self.tasks.len() >= self.most
             && let Some(oldest) = self.tasks.pop_front()
         {
             oldest.abort();

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
-use accountservice_host_hyper::{Limits, OVERFLOW};
+use accountservice_host_hyper::Limits;
 use anyhow::Context;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -15,9 +15,12 @@ use tracing::{info, warn};
 /// How many connections may wait to be accepted. The kernel cuts it to `net.core.somaxconn`.
 const BACKLOG: u32 = 1024;
 
-/// File descriptors that are no connections: standard streams, database, listener, and for each
-/// worker an epoll and an event descriptor, with room to spare.
-const OTHER_DESCRIPTORS: usize = 64;
+/// File descriptors that are no connections: standard streams, database, listener, signals and the
+/// first thread's runtime are 13, with room to spare.
+const OTHER_DESCRIPTORS: usize = 32;
+
+/// And those that a worker's runtime takes.
+const DESCRIPTORS_PER_WORKER: usize = 4;
 
 /// Prints what was asked for. A reader that has gone away is none of our business.
 pub(crate) fn print(text: &str) -> ExitCode {
@@ -26,8 +29,18 @@ pub(crate) fn print(text: &str) -> ExitCode {
 }
 
 /// Says on one line of standard error why the process ends, and with which status it does.
+///
+/// A path or a value of a setting may hold line breaks and worse: they are shown, not followed.
 pub(crate) fn fail(status: u8, why: &str) -> ExitCode {
-    let _ = writeln!(io::stderr(), "accountservice: {why}");
+    let mut line = String::with_capacity(why.len());
+    for char in why.chars() {
+        if char.is_control() {
+            line.extend(char.escape_default());
+        } else {
+            line.push(char);
+        }
+    }
+    let _ = writeln!(io::stderr(), "accountservice: {line}");
     ExitCode::from(status)
 }
 
@@ -113,10 +126,13 @@ pub(crate) fn within_fd_limit(mut limits: Limits) -> Limits {
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return limits };
     let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard);
     let descriptors = usize::try_from(raised).unwrap_or(usize::MAX);
-    let most = descriptors.saturating_sub(OTHER_DESCRIPTORS + OVERFLOW).max(1);
-    if limits.connections > most {
+    let other = OTHER_DESCRIPTORS + limits.workers.get() * DESCRIPTORS_PER_WORKER;
+    let room = descriptors.saturating_sub(other);
+    if limits.connections > room.saturating_sub(limits.overflow) {
+        limits.overflow = limits.overflow.min(room / 2).max(1);
+        limits.connections = room.saturating_sub(limits.overflow).max(1);
+        let most = limits.connections;
         warn!("The limit of {descriptors} open files allows for {most} connections");
-        limits.connections = most;
     }
     limits
 }

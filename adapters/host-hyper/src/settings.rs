@@ -217,6 +217,7 @@ impl Values {
                 limits: Limits {
                     workers: workers?,
                     connections: connections?,
+                    overflow: Limits::default().overflow,
                     head_bytes: head?,
                     body_bytes: body?,
                     head_time: head_time?,

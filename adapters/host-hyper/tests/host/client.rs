@@ -86,31 +86,46 @@ impl Client {
         Ok(response)
     }
 
+    pub(crate) fn is_told_to_go_on(&mut self) {
+        let answer = b"HTTP/1.1 100 Continue\r\n\r\n";
+        while self.received.len() < answer.len() {
+            assert_ne!(self.receive().expect("a 100"), 0, "{self:?}");
+        }
+        assert_eq!(self.received, answer);
+        self.received.clear();
+    }
+
     /// Waits until the server closes the connection in good order, with nothing more to say.
     pub(crate) fn is_closed(&mut self) {
         let rest = self.receive();
         assert!(matches!(rest, Ok(0)), "neither open nor reset: {rest:?} {self:?}");
     }
 
-    /// Waits until the connection is over, be it by a reset.
-    pub(crate) fn is_gone(&mut self) {
-        match self.receive() {
-            Ok(0) => {}
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
-            rest => panic!("it goes on: {rest:?} {self:?}"),
+    /// Panics if anything comes within that time, be it the end.
+    pub(crate) fn hears_nothing_for(&mut self, time: Duration) {
+        assert!(self.received.is_empty(), "{self:?}");
+        assert!(self.is_quiet_for(time), "{self:?}");
+    }
+
+    /// Sends one byte after the other, with a pause after each, until the server closes; says how
+    /// long it took that.
+    pub(crate) fn drips_until_closed(&mut self, bytes: &[u8], pause: Duration) -> Duration {
+        let start = Instant::now();
+        for byte in bytes {
+            if self.try_send([*byte]).is_err() || !self.is_quiet_for(pause) {
+                return start.elapsed();
+            }
         }
+        panic!("it goes on after {:?}", start.elapsed());
     }
 
     /// Nothing comes for so long, and the connection stays open.
-    pub(crate) fn hears_nothing_for(&mut self, time: Duration) {
-        assert!(self.received.is_empty(), "{self:?}");
+    fn is_quiet_for(&mut self, time: Duration) -> bool {
         self.stream.set_read_timeout(Some(time)).expect("more than nothing");
         let heard = self.receive();
         self.stream.set_read_timeout(Some(PATIENCE)).expect("more than nothing");
-        match heard {
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-            heard => panic!("{heard:?} {self:?}"),
-        }
+        heard
+            .is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
     fn receive(&mut self) -> io::Result<usize> {
@@ -123,12 +138,18 @@ impl Client {
 
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "received: {:?}", String::from_utf8_lossy(&self.received))
+        let (length, start) = (self.received.len(), &self.received[..self.received.len().min(300)]);
+        write!(f, "received {length} bytes: {:?}", String::from_utf8_lossy(start))
     }
 }
 
 pub(crate) fn get(path: &str) -> String {
     format!("GET {path} HTTP/1.1\r\nHost: test\r\n\r\n")
+}
+
+/// It says that it is the last of its connection.
+pub(crate) fn closes(answer: &Response<Bytes>) -> bool {
+    answer.headers().get("connection").is_some_and(|value| value == "close")
 }
 
 /// Asks again until it is so.

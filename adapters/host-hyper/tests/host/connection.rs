@@ -3,9 +3,10 @@
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
 
-use crate::client::{Client, get};
+use crate::client::{Client, closes, get};
 use crate::server::{Server, echo, limits};
 
+#[expect(clippy::needless_pass_by_value, reason = "it is a handler")]
 /// Answers with the path that was asked for, and the body.
 fn path(request: Request<Bytes>) -> Response<Bytes> {
     let text = format!("{} {:?}", request.uri(), request.body());
@@ -14,10 +15,6 @@ fn path(request: Request<Bytes>) -> Response<Bytes> {
 
 fn start() -> Server {
     Server::start(limits(), path)
-}
-
-fn closes(answer: &Response<Bytes>) -> bool {
-    answer.headers().get("connection").is_some_and(|value| value == "close")
 }
 
 /// Sends `request` on a connection of its own, gets the one answer with the status, and is closed.

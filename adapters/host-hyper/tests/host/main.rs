@@ -3,4 +3,8 @@
 mod client;
 mod connection;
 mod contract;
+mod crowd;
+mod drain;
+mod patience;
 mod server;
+mod size;

@@ -1,8 +1,10 @@
 //! A server on a thread of its own, on any port of the loopback interface.
 
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -21,6 +23,8 @@ pub(crate) struct Server {
     stop: Option<oneshot::Sender<()>>,
     returned: mpsc::Receiver<io::Result<()>>,
     thread: Option<JoinHandle<()>>,
+    /// The thread that accepts, within `/proc`.
+    accepting: PathBuf,
 }
 
 /// Two workers, whatever the machine has, and otherwise what users get.
@@ -39,22 +43,34 @@ impl Server {
         H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
     {
         let (stop, stopped) = oneshot::channel::<()>();
+        let mut server = Self::start_with(limits, handler, async {
+            let _ = stopped.await;
+        });
+        server.stop = Some(stop);
+        server
+    }
+
+    /// As `start`, with a moment to stop of one's own.
+    pub(crate) fn start_with<H, S>(limits: Limits, handler: H, stop: S) -> Self
+    where
+        H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
+        S: Future<Output = ()> + Send + 'static,
+    {
         let (ready, listening) = mpsc::channel();
         let (ended, returned) = mpsc::channel();
         let thread = thread::spawn(move || {
             let runtime = runtime::Builder::new_current_thread().enable_all().build();
             let served = runtime.expect("a runtime").block_on(async {
                 let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
-                ready.send(listener.local_addr().expect("an address")).expect("the test waits");
-                let stop = async {
-                    let _ = stopped.await;
-                };
+                let address = listener.local_addr().expect("an address");
+                let accepting = fs::read_link("/proc/thread-self").expect("procfs");
+                ready.send((address, accepting)).expect("the test waits");
                 serve(listener, handler, limits, stop).await
             });
             let _ = ended.send(served);
         });
-        let address = listening.recv_timeout(PATIENCE).expect("the server starts");
-        Self { address, stop: Some(stop), returned, thread: Some(thread) }
+        let (address, accepting) = listening.recv_timeout(PATIENCE).expect("the server starts");
+        Self { address, stop: None, returned, thread: Some(thread), accepting }
     }
 
     pub(crate) fn connect(&self) -> Client {
@@ -80,6 +96,17 @@ impl Server {
         self.stop();
         self.returned.recv_timeout(PATIENCE).expect("serve returns").expect("and went well");
         start.elapsed()
+    }
+
+    /// What the thread that accepts has used so far.
+    pub(crate) fn processor_time(&self) -> Duration {
+        let stat = fs::read_to_string(Path::new("/proc").join(&self.accepting).join("stat"));
+        let stat = stat.expect("the thread runs");
+        // proc_pid_stat(5): after the name in brackets, `utime` and `stime` are the 12th and 13th
+        // field, in hundredths of a second.
+        let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
+        let times = fields.skip(11).take(2).map(|time| time.parse::<u64>().expect("a number"));
+        Duration::from_millis(times.sum::<u64>() * 10)
     }
 
     /// `serve` has not returned.

@@ -1,0 +1,47 @@
+//! More connections than the machine has file descriptors for.
+
+use std::time::Duration;
+
+use crate::client::{Client, eventually, get};
+use crate::service::{Folder, Service};
+
+/// Starts with so few descriptors, lets two hundred clients come and go, and looks what becomes of
+/// it.
+fn check(descriptors: usize, arguments: &[&str]) {
+    let folder = Folder::new();
+    let limit = format!("ulimit -n {descriptors}");
+    let mut service = Service::spawn(&mut folder.command_after(&limit, arguments));
+    service.serves();
+    service.says(&format!("The limit of {descriptors} open files allows for "));
+
+    let mut clients: Vec<_> = (0..200).map(|_| service.connect()).collect();
+    assert_eq!(clients[0].get("/health").status(), 200, "the first one is in");
+    let mut last = clients.pop().expect("200");
+    last.send(get("/health"));
+    assert_eq!(last.answer().status(), 200, "whoever asks for health is told");
+    let before = service.processor_time();
+    clients[0].hears_nothing_for(Duration::from_millis(500));
+    let used = service.processor_time().saturating_sub(before);
+    assert!(used < Duration::from_millis(200), "{used:?} of 500 ms");
+    assert_eq!(clients[0].get("/accounts/10000").status(), 200, "who is in is served");
+
+    drop(clients);
+    eventually("a new one is served", || {
+        Client::try_connect(service.address())
+            .is_ok_and(|mut client| client.get("/health").status() == 200)
+    });
+    service.signal("TERM");
+    assert_eq!(service.ends().0.code(), Some(0));
+    let errors: Vec<_> = service.log.iter().filter(|line| line.contains("ERROR")).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+#[test]
+fn a_crowd_beyond_the_file_descriptors_is_survived() {
+    check(80, &["--workers=2"]);
+}
+
+#[test]
+fn workers_have_their_share_of_the_file_descriptors() {
+    check(120, &["--workers=16"]);
+}
