@@ -17,7 +17,10 @@ pub fn answer(data: &[u8]) {
     let whole = read([bytes].into_iter());
     assert_eq!(read(bytes.chunks(1)), whole, "byte by byte");
     assert_eq!(read(pieces(bytes, cut)), whole, "cut by {cut}");
-    check_end(bytes);
+    // This one takes as long as a hundred others.
+    if cut % 16 == 0 {
+        check_end(bytes);
+    }
 }
 
 fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Verdict {
