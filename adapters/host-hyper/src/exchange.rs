@@ -44,7 +44,10 @@ where
                 request.extensions_mut().insert(state);
             }
             connection.handle(request).unwrap_or_else(|panic| {
-                error!("{line} answered 500: the handler panicked: {}", text_of(&*panic));
+                error!(
+                    "{line} answered 500: the handler panicked: {}",
+                    on_one_line(text_of(&*panic))
+                );
                 problem(StatusCode::INTERNAL_SERVER_ERROR, "The request could not be answered.")
             })
         }
@@ -56,7 +59,7 @@ where
     };
     let status = response.status();
     if let Some(Cause(cause)) = response.extensions().get() {
-        error!("{line} answered {}: {}", status.as_u16(), chain(cause.as_ref()));
+        error!("{line} answered {}: {}", status.as_u16(), on_one_line(&chain(cause.as_ref())));
         connection.observer().failed();
     }
     let now = connection.watch.enter(Phase::Answering);
@@ -156,7 +159,12 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref().copied()).unwrap_or("no reason given")
 }
 
-/// An error with all its causes, on one line.
+/// A cause may quote what a client has sent, decoded: nobody out there writes lines of this log.
+fn on_one_line(text: &str) -> String {
+    text.replace(|char: char| char.is_control() || matches!(char, '\u{2028}' | '\u{2029}'), " ")
+}
+
+/// An error with all its causes.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
