@@ -142,6 +142,26 @@ fn a_panic_costs_one_request() {
     assert!(is(&health(server.address), UP));
 }
 
+/// Ids arrive decoded at a store, and a store may quote them in its errors.
+#[test]
+fn nobody_writes_lines_into_the_log() {
+    const FORGED: &str = "1\r\n2026-01-01T00:00:00Z ERROR forged\x1b[2J\u{9b}2J\u{2028}forged";
+    let store = Store::new();
+    let server = store.serve(2);
+    for (behaviour, status) in [(Error(FORGED), 503), (Panic(FORGED), 500)] {
+        let before = log::with("forged").len();
+        store.behave(behaviour, Good);
+        assert_eq!(get(server.address, "/accounts/\u{9b}2J\u{2028}%0d%0aERROR%20forged").0, status);
+        eventually("a log line", || log::with("forged").len() > before);
+        let lines = log::with("forged");
+        assert_eq!(lines.len(), before + 1, "{lines:#?}");
+        for line in lines {
+            assert!(line.contains(" answered 50"), "{line:?} is of no request");
+            assert!(!line.contains(|char: char| char.is_control()), "{line:?}");
+        }
+    }
+}
+
 #[test]
 fn slow_is_not_dead() {
     let store = Store::new();
