@@ -64,6 +64,10 @@ fn parse_one(bytes: &[u8], bodiless: bool) -> Result<(Answer, &[u8]), String> {
         }
     }
     let mut answer = Answer { status, fields, body: String::new() };
+    let id = answer.field("x-request-id").unwrap_or("none");
+    if id.is_empty() || id.len() > 128 || id.contains(' ') {
+        return Err(format!("the request id {id:?}"));
+    }
     if status < 200 {
         return Ok((answer, rest));
     }

@@ -611,6 +611,18 @@ fn fields() -> Vec<Case> {
             answers(&[200]),
             get("X: GET /accounts/smuggled HTTP/1.1\r\n"),
         ),
+        case("a good request id", "of our own", answers(&[200]), get("X-Request-Id: a-1\r\n"))
+            .says("x-request-id: a-1\r\n"),
+        case(
+            "request ids that are too long, not ASCII, empty or in pieces are replaced",
+            "of our own",
+            answers(&[200; 4]),
+            get(&format!("X-Request-Id: {}\r\n", "x".repeat(129)))
+                + &get("X-Request-Id: \u{9b}2J\r\n")
+                + &get("X-Request-Id:\r\n")
+                + &get("X-Request-Id: a b\r\n"),
+        ),
+        refused("a request id with a line break", "9112 2.2", "X-Request-Id: a\rX: y\r\n"),
         case(
             "Connection names the Host",
             "9110 7.6.1",

@@ -1,6 +1,7 @@
 //! Malformed and smuggling requests over a raw socket, and what becomes of them: one table.
 
 mod answers;
+mod clients;
 mod corpus;
 mod server;
 
