@@ -26,7 +26,9 @@ pub fn answer(data: &[u8]) {
 fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Verdict {
     let mut answer = Answer::default();
     for piece in pieces {
-        match answer.feed(piece) {
+        let fed = answer.feed(piece);
+        assert!(answer.status().is_none_or(is_final), "{:?} is not final", answer.status());
+        match fed {
             Ok(false) => {}
             Ok(true) => return verdict(answer, Verdict::Complete),
             Err(fault) => {
@@ -43,8 +45,12 @@ fn read<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Verdict {
 
 fn verdict(answer: Answer, of: fn(u16, Vec<u8>) -> Verdict) -> Verdict {
     let status = answer.status().expect("a complete answer has a status");
-    assert!(status == 101 || (200..=599).contains(&status), "{status} is not final");
     of(status, excerpt(answer))
+}
+
+/// An answer of another status is followed by one more.
+fn is_final(status: u16) -> bool {
+    status == 101 || (200..=599).contains(&status)
 }
 
 fn excerpt(answer: Answer) -> Vec<u8> {

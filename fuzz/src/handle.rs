@@ -137,6 +137,10 @@ fn check_location(from: &Uri, answer: &Response<Bytes>, get: impl Fn(&Uri) -> Re
     let to = Uri::try_from(location.as_bytes()).expect("a URI");
     assert!(to.host().is_none(), "{from} leads to another server, {to}");
     assert_eq!(to.query().is_some(), from.query().is_some(), "{from} lost its query in {to}");
+    if from.path().is_ascii() && from.query().is_none_or(str::is_ascii) {
+        assert_eq!(from.path().strip_suffix('/'), Some(to.path()), "{from} moves to {to}");
+        assert_eq!(from.query(), to.query(), "{from} moves to {to}");
+    }
     let there = get(&to).status();
     assert_ne!(there, StatusCode::MOVED_PERMANENTLY, "{from} leads to one more redirect");
 }
@@ -156,7 +160,7 @@ fn check_account(method: &Method, uri: &Uri, answer: &Response<Bytes>) {
         id.extend(rest.bytes());
     }
     let id = std::str::from_utf8(&id).expect("an id is UTF-8");
-    assert!((1..=AccountId::MAX_LEN).contains(&id.len()), "{id:?} cannot exist");
+    assert!((1..=64).contains(&id.len()), "{id:?} cannot exist");
     let json: Value = serde_json::from_slice(answer.body()).expect("JSON");
     assert_eq!(json["id"], id);
     assert_eq!(json["name"], id);

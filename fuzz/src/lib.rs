@@ -6,7 +6,15 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod deploy;
 mod handle;
+// xtask is a binary: what is fuzzed of it is compiled into this library.
+#[expect(dead_code, reason = "the commands use it")]
+#[path = "../../xtask/src/settings.rs"]
+mod settings;
+#[path = "../../xtask/src/units.rs"]
+mod units;
 
 pub use answer::answer;
+pub use deploy::deploy;
 pub use handle::handle;

@@ -19,6 +19,11 @@ fn every_answer_is_read_alike_however_it_is_cut() {
     feed("answer", accountservice_fuzz::answer);
 }
 
+#[test]
+fn every_deploy_toml_is_refused_or_makes_sense() {
+    feed("deploy", accountservice_fuzz::deploy);
+}
+
 fn feed(target: &str, run: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     let mut files: Vec<_> = fs::read_dir(&folder)
