@@ -18,6 +18,9 @@ use crate::worker::Workers;
 /// connection: long enough not to spin, short enough not to be noticed.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a crowd is old news. At the limit, each connection that goes lets one in.
+const WARN_AGAIN: Duration = Duration::from_secs(10);
+
 /// Serves `handler` on `listener` until `shutdown` is over; then stops accepting, answers what is in
 /// flight, closes what is idle and returns, at the latest after `limits.drain_time`.
 ///
@@ -62,11 +65,14 @@ where
 }
 
 async fn accept_all(listener: &TcpListener, workers: &Workers, limit: usize) -> ! {
+    let mut warned: Option<Instant> = None;
     loop {
         if workers.open() >= limit {
-            warn!("{limit} connections are open, which is the limit: new ones wait");
+            if warned.is_none_or(|warned| warned.elapsed() > WARN_AGAIN) {
+                warn!("{limit} connections are open, which is the limit: new ones wait");
+                warned = Some(Instant::now());
+            }
             workers.below(limit).await;
-            info!("Below the limit of {limit} connections again");
         }
         match accept(listener).await {
             Ok((stream, peer)) => workers.hand_out(stream, peer),

@@ -24,6 +24,7 @@ fn check(descriptors: usize, arguments: &[&str]) {
     assert!(used < Duration::from_millis(200), "{used:?} of 500 ms");
     assert_eq!(clients[0].get("/accounts/10000").status(), 200, "who is in is served");
 
+    // Each that goes lets one in that waits.
     drop(clients);
     assert_eq!(last.answer().status(), 200, "who has waited is served");
     eventually("a new one is served", || {
@@ -34,6 +35,10 @@ fn check(descriptors: usize, arguments: &[&str]) {
     assert_eq!(service.ends().0.code(), Some(0));
     let errors: Vec<_> = service.log.iter().filter(|line| line.contains("ERROR")).collect();
     assert!(errors.is_empty(), "{errors:#?}");
+    // Once in ten seconds, however many come and go.
+    let at_the_limit = service.log.iter().filter(|line| line.contains("which is the limit"));
+    let count = at_the_limit.count();
+    assert!((1..10).contains(&count), "{count} lines: {:#?}", service.log);
 }
 
 #[test]
