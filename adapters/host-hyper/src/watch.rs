@@ -7,8 +7,12 @@ use tokio::time::Instant;
 
 use crate::Limits;
 
-/// How long what a client still sends is read and thrown away after the last answer.
+/// How long a client may be silent after the last answer.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// How long what a client still sends is read and thrown away after the last answer: an upload that
+/// was refused comes to its end or its sender sees the answer.
+pub(crate) const LINGER_AT_MOST: Duration = Duration::from_secs(2);
 
 /// A request is being answered: its body has a deadline of its own, and a handler runs in place. So
 /// this one is never due.
@@ -60,11 +64,6 @@ impl Watch {
     /// An answer is on its way.
     pub(crate) fn answers(&self) -> bool {
         self.is(Phase::Answering)
-    }
-
-    /// The last answer is out.
-    pub(crate) fn closes(&self) -> bool {
-        self.is(Phase::Closing)
     }
 
     /// When the patience with what the connection is at ends.
