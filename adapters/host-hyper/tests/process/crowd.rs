@@ -25,7 +25,9 @@ fn check(descriptors: usize, arguments: &[&str]) {
     assert_eq!(clients[0].get("/accounts/10000").status(), 200, "who is in is served");
 
     // Each that goes lets one in that waits.
-    drop(clients);
+    for mut client in clients {
+        assert_eq!(client.get("/health").status(), 200);
+    }
     assert_eq!(last.answer().status(), 200, "who has waited is served");
     eventually("a new one is served", || {
         Client::try_connect(service.address())
@@ -38,7 +40,7 @@ fn check(descriptors: usize, arguments: &[&str]) {
     // Once in ten seconds, however many come and go.
     let at_the_limit = service.log.iter().filter(|line| line.contains("which is the limit"));
     let count = at_the_limit.count();
-    assert!((1..10).contains(&count), "{count} lines: {:#?}", service.log);
+    assert!((1..20).contains(&count), "{count} lines: {:#?}", service.log);
 }
 
 #[test]
