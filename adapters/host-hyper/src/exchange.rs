@@ -44,7 +44,10 @@ where
                 request.extensions_mut().insert(state);
             }
             connection.handle(request).unwrap_or_else(|panic| {
-                error!("{line} answered 500: the handler panicked: {}", text_of(&*panic));
+                error!(
+                    "{line} answered 500: the handler panicked: {}",
+                    on_one_line(text_of(&*panic))
+                );
                 problem(StatusCode::INTERNAL_SERVER_ERROR, "The request could not be answered.")
             })
         }
@@ -56,7 +59,7 @@ where
     };
     let status = response.status();
     if let Some(Cause(cause)) = response.extensions().get() {
-        error!("{line} answered {}: {}", status.as_u16(), chain(cause.as_ref()));
+        error!("{line} answered {}: {}", status.as_u16(), on_one_line(&chain(cause.as_ref())));
         connection.observer().failed();
     }
     let now = connection.watch.enter(Phase::Answering);
@@ -103,6 +106,9 @@ async fn admit(
     if body.is_end_stream() {
         return Ok(Bytes::new());
     }
+    if !has_known_coding(head) {
+        return Err((StatusCode::BAD_REQUEST, "The only transfer coding here is chunked, once."));
+    }
     let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this service takes.");
     if body.size_hint().lower() > limits.body_bytes as u64 {
         return Err(too_large);
@@ -123,8 +129,27 @@ fn has_good_host(head: &request::Parts) -> bool {
         (None, _) => head.version < Version::HTTP_11,
         (Some(host), None) => {
             let host = host.as_bytes();
-            host.is_empty() || !host.contains(&b'@') && Authority::try_from(host).is_ok()
+            host.is_empty()
+                || !host.contains(&b'@') && Authority::try_from(host).is_ok_and(has_good_port)
         }
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// `http` takes anything for a port. RFC 3986, section 3.2.3: digits, or none.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `is_ok_and` gives")]
+fn has_good_port(authority: Authority) -> bool {
+    let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    port.strip_prefix(':').unwrap_or(port).bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// RFC 9112, section 6.1: `chunked`, once. hyper is content if it comes last, and takes the others
+/// for part of the body.
+fn has_known_coding(head: &request::Parts) -> bool {
+    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
         (Some(_), Some(_)) => false,
     }
 }
@@ -134,7 +159,12 @@ fn text_of(panic: &(dyn Any + Send)) -> &str {
     text.or_else(|| panic.downcast_ref().copied()).unwrap_or("no reason given")
 }
 
-/// An error with all its causes, on one line.
+/// A cause may quote what a client has sent, decoded: nobody out there writes lines of this log.
+fn on_one_line(text: &str) -> String {
+    text.replace(|char: char| char.is_control() || matches!(char, '\u{2028}' | '\u{2029}'), " ")
+}
+
+/// An error with all its causes.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

@@ -99,8 +99,10 @@ async fn seeded_store(
     let mut seeding = {
         let stopped = Arc::clone(&stopped);
         tokio::task::spawn_blocking(move || {
-            let store = NativeDbStore::open(path)?;
-            let added = store.seed(count, progress(count, &stopped))?;
+            let store = NativeDbStore::open(&path)?;
+            let seeded = store.seed(count, progress(count, &stopped));
+            let added =
+                seeded.with_context(|| format!("cannot seed the database {}", path.display()))?;
             anyhow::Ok((store, added))
         })
     };

@@ -125,3 +125,14 @@ impl Write for Socket {
         }
     }
 }
+
+impl Drop for Socket {
+    /// A connection on which an upgrade or a tunnel was ever asked for ends without a shutdown:
+    /// hyper leaves the socket to whoever grants such a wish, and nobody here does. So the last
+    /// answers go out now, as far as the kernel takes them at once, which it does unless the client
+    /// has left many others where they are.
+    fn drop(&mut self) {
+        // An error says that nobody is there any more.
+        let _ = self.stream.inner().try_write(&self.unsent);
+    }
+}
