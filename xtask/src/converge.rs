@@ -114,11 +114,15 @@ pub(crate) fn settle(service: &str, deadline: Duration, interrupt: &Interrupt) -
     Ok(true)
 }
 
-/// Says why the newest failed task has failed, as far as this node can tell.
+/// Says why the newest task that has ended did so, or else what ails one that does not get healthy,
+/// as far as this node can tell.
 pub(crate) fn explain(service: &str) -> Result<()> {
     let tasks = Task::of(service)?;
-    let ill = |task: &&Task| task.has_ended() || task.desired == "running" && !task.is_up();
-    let Some(task) = tasks.iter().filter(ill).max_by(|a, b| a.created.cmp(&b.created)) else {
+    let newest =
+        |ill: fn(&&Task) -> bool| tasks.iter().filter(ill).max_by(|a, b| a.created.cmp(&b.created));
+    let ended = newest(|task| task.has_ended());
+    let Some(task) = ended.or_else(|| newest(|task| task.desired == "running" && !task.is_up()))
+    else {
         return Ok(());
     };
     eprintln!("\n{service}.{} is {}: {}", task.slot, task.state, or(&task.error, "no error given"));

@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Request, Response};
 use tokio::net::TcpListener;
-use tokio::task::yield_now;
 use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{debug, error, info, warn};
 
@@ -22,6 +21,9 @@ use crate::worker::{Shared, Workers};
 /// How long accepting pauses when the machine has no file descriptor or no memory left for one more
 /// connection: long enough not to spin, short enough not to be noticed.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a crowd is old news: at the limit, each connection that goes lets one in.
+const WARN_AGAIN: Duration = Duration::from_secs(10);
 
 /// Serves `handler` on `listener` until `shutdown` is over; then stops accepting, answers what is in
 /// flight, closes what is idle and returns, at the latest after `limits.drain_time`.
@@ -68,7 +70,7 @@ where
         workers: Workers::start(&handler, &limits, &shared)?,
         overflow: Overflow::new(&handler, &limits, &shared),
         limit: limits.connections,
-        full: false,
+        warned: None,
     };
     // The workers let go of it one by one when they end.
     drop(handler);
@@ -106,7 +108,7 @@ struct Door<H> {
     workers: Workers,
     overflow: Overflow<H>,
     limit: usize,
-    full: bool,
+    warned: Option<Instant>,
 }
 
 impl<H> Door<H>
@@ -116,6 +118,9 @@ where
     async fn accept_all(&mut self, listener: &TcpListener) {
         let mut blocked = false;
         loop {
+            if self.is_full() {
+                self.overflow.place().await;
+            }
             match accept(listener).await {
                 Ok((stream, peer)) => {
                     if blocked {
@@ -123,10 +128,6 @@ where
                         info!("Accepting connections again");
                     }
                     self.let_in(stream, peer);
-                    if self.full {
-                        // Those above the limit are served, and dropped, on this very thread.
-                        yield_now().await;
-                    }
                 }
                 Err(error) if concerns_one_connection(&error) => {
                     debug!("Lost a connection: {error}");
@@ -142,18 +143,19 @@ where
         }
     }
 
+    fn is_full(&self) -> bool {
+        self.workers.open() >= self.limit
+    }
+
     fn let_in(&mut self, stream: TcpStream, peer: SocketAddr) {
-        let full = self.workers.open() >= self.limit;
-        if full && !self.full {
-            warn!(
-                "{} connections are open, which is the limit: others are turned away",
-                self.limit
-            );
-        } else if self.full && !full {
-            info!("Below the limit of {} connections again", self.limit);
-        }
-        self.full = full;
-        if full {
+        if self.is_full() {
+            if self.warned.is_none_or(|warned| warned.elapsed() > WARN_AGAIN) {
+                warn!(
+                    "{} connections are open, which is the limit: others are turned away",
+                    self.limit
+                );
+                self.warned = Some(Instant::now());
+            }
             self.overflow.turn_away(stream, peer);
         } else {
             self.workers.hand_out(stream, peer);

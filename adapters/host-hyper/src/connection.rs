@@ -115,19 +115,21 @@ where
         Self { common: Arc::new(common), http }
     }
 
-    /// Serves one connection on the runtime of the current thread.
+    /// Serves one connection on the runtime of the current thread; the watch tells what it is at.
     pub(crate) fn spawn(
         &self,
         stream: TcpStream,
         peer: SocketAddr,
         slot: Slot,
-    ) -> Option<AbortHandle> {
+    ) -> Option<(AbortHandle, Arc<Watch>)> {
         let prepared = prepare(stream);
         let stream =
             prepared.inspect_err(|error| debug!(%peer, "Lost a connection: {error}")).ok()?;
         let watch = Arc::new(Watch::new());
         let io = Socket::new(stream, Arc::clone(&watch));
-        let connection = Arc::new(Connection { common: Arc::clone(&self.common), peer, watch });
+        let connection =
+            Connection { common: Arc::clone(&self.common), peer, watch: Arc::clone(&watch) };
+        let connection = Arc::new(connection);
         let service = {
             let connection = Arc::clone(&connection);
             service_fn(move |request| {
@@ -142,7 +144,7 @@ where
             }
             drop(slot);
         });
-        Some(task.abort_handle())
+        Some((task.abort_handle(), watch))
     }
 }
 

@@ -12,8 +12,8 @@ pub struct Limits {
     /// How many connections may be open at once. One above that gets a single answer, by which it is
     /// told its health or asked to come back, and is closed.
     pub connections: usize,
-    /// How many connections above that may be at their one answer. When one more comes, the oldest
-    /// has to go: however many silent ones come in, each newcomer has time to say what it wants.
+    /// How many connections above that may be at their one answer. Before one more is accepted, one of
+    /// them has to go: the oldest, if it has been silent.
     pub overflow: usize,
     /// The longest request head, in bytes; a longer one is a 431. At least 8 KiB.
     pub head_bytes: usize,
@@ -35,7 +35,7 @@ impl Default for Limits {
             // More threads than cores only take turns.
             workers: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             connections: 10_000,
-            overflow: 64,
+            overflow: 128,
             // What common proxies pass on at the most, and then some.
             head_bytes: 64 << 10,
             body_bytes: 64 << 10,

@@ -12,20 +12,34 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response};
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, yield_now};
+use tokio::time::{Instant, timeout_at};
 
 use crate::Limits;
 use crate::connection::{Common, Connections};
+use crate::watch::Watch;
 use crate::worker::{Load, Shared};
+
+/// How long a connection may keep its place here from others. Its request usually comes with it. The
+/// backlog of silent ones that a probe may find in front of it is let through in a fraction of a
+/// second.
+const PLACE_TIME: Duration = Duration::from_millis(50);
 
 /// How long a request head may take here.
 const HEAD_TIME: Duration = Duration::from_secs(1);
+
+struct Place {
+    since: Instant,
+    watch: Arc<Watch>,
+    task: AbortHandle,
+}
 
 pub(crate) struct Overflow<H> {
     connections: Connections<H>,
     load: Arc<Load>,
     shared: Arc<Shared>,
-    tasks: VecDeque<AbortHandle>,
+    /// The oldest first.
+    places: VecDeque<Place>,
     most: usize,
 }
 
@@ -44,7 +58,8 @@ where
             load: Arc::clone(&load),
             overloaded: true,
         });
-        Self { connections, load, shared: Arc::clone(shared), tasks: VecDeque::new(), most }
+        let shared = Arc::clone(shared);
+        Self { connections, load, shared, places: VecDeque::new(), most }
     }
 
     /// How many connections are open.
@@ -52,15 +67,49 @@ where
         self.load.open()
     }
 
+    /// Over when there is a place for one more. If need be, the oldest goes, but not before it has
+    /// had time to be answered: sent away as fast as others come in, none ever would be.
+    pub(crate) async fn place(&mut self) {
+        // Those that have just come in are looked at before the next one, and once more before one
+        // is sent away: on a busy machine time passes in which this thread does nothing.
+        yield_now().await;
+        while self.is_full() {
+            let Some(oldest) = self.places.front() else { return };
+            if timeout_at(oldest.since + PLACE_TIME, self.shared.closed()).await.is_ok() {
+                continue;
+            }
+            yield_now().await;
+            if self.is_full()
+                && let Some(oldest) = self.places.pop_front()
+            {
+                oldest.task.abort();
+            }
+        }
+    }
+
     pub(crate) fn turn_away(&mut self, stream: TcpStream, peer: SocketAddr) {
         self.shared.observer().turned_away();
-        self.tasks.retain(|task| !task.is_finished());
-        if self.tasks.len() >= self.most
-            && let Some(oldest) = self.tasks.pop_front()
-        {
-            oldest.abort();
-        }
         let slot = Load::slot(&self.load, &self.shared);
-        self.tasks.extend(self.connections.spawn(stream, peer, slot));
+        let spawned = self.connections.spawn(stream, peer, slot);
+        self.places.extend(spawned.map(|(task, watch)| Place {
+            since: Instant::now(),
+            watch,
+            task,
+        }));
+    }
+
+    /// Whoever has got the answer and does not go has no claim to a place.
+    fn is_full(&mut self) -> bool {
+        self.places.retain(|place| !place.task.is_finished());
+        if self.places.len() >= self.most {
+            self.places.retain(|place| {
+                let answered = place.watch.closes();
+                if answered {
+                    place.task.abort();
+                }
+                !answered
+            });
+        }
+        self.places.len() >= self.most
     }
 }

@@ -9,8 +9,9 @@ use std::task::{Context, Poll, ready};
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
-use crate::watch::{Phase, Watch};
+use crate::watch::{LINGER_AT_MOST, Phase, Watch};
 
 /// How many bytes of answers wait for further ones at the most.
 const BATCH: usize = 8 << 10;
@@ -25,11 +26,14 @@ pub(crate) struct Socket {
     unsent: Vec<u8>,
     /// All that the client has sent has been read, so that no further answer is near.
     read_all: bool,
+    /// Since when nothing more is sent.
+    closing: Option<Instant>,
 }
 
 impl Socket {
     pub(crate) fn new(stream: TcpStream, watch: Arc<Watch>) -> Self {
-        Self { stream: TokioIo::new(stream), watch, unsent: Vec::new(), read_all: false }
+        let stream = TokioIo::new(stream);
+        Self { stream, watch, unsent: Vec::new(), read_all: false, closing: None }
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -103,17 +107,21 @@ impl Write for Socket {
     /// answer (RFC 9112, section 9.6). The watch sees to it that this has an end.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send(cx))?;
-        if !self.watch.closes() {
+        let closing = if let Some(closing) = self.closing {
+            closing
+        } else {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
             self.watch.enter(Phase::Closing);
-        }
+            *self.closing.insert(Instant::now())
+        };
         let mut scratch = [0; 4096];
         loop {
             let mut buffer = ReadBuf::new(&mut scratch);
             ready!(Pin::new(&mut self.stream).poll_read(cx, buffer.unfilled()))?;
-            if buffer.filled().is_empty() {
+            if buffer.filled().is_empty() || closing.elapsed() > LINGER_AT_MOST {
                 return Poll::Ready(Ok(()));
             }
+            self.watch.enter(Phase::Closing);
         }
     }
 }

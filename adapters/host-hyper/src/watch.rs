@@ -7,8 +7,12 @@ use tokio::time::Instant;
 
 use crate::Limits;
 
-/// How long what a client still sends is read and thrown away after the last answer.
+/// How long a client may be silent after the last answer.
 const LINGER: Duration = Duration::from_millis(500);
+
+/// How long what a client still sends is read and thrown away after the last answer: an upload that
+/// was refused comes to its end or its sender sees the answer.
+pub(crate) const LINGER_AT_MOST: Duration = Duration::from_secs(2);
 
 /// A request is being answered: its body has a deadline of its own, and a handler runs in place. So
 /// this one is never due.
@@ -77,7 +81,7 @@ impl Watch {
             limits.head_time
         } else if self.is(Phase::Idle) || self.answers() {
             limits.idle_time
-        } else if self.is(Phase::Closing) {
+        } else if self.closes() {
             LINGER
         } else {
             NO_DEADLINE

@@ -135,7 +135,7 @@ fn a_connection_that_waits_to_be_accepted_is_served() {
     let mut server = Server::start_with(patient(), echo, async move {
         connection.recv_timeout(PATIENCE).expect("the test connects");
     });
-    let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    let mut clients: Vec<_> = (0..100).map(|_| server.connect()).collect();
     for client in &mut clients {
         client.send(get("/"));
     }

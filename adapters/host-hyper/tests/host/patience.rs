@@ -163,6 +163,19 @@ fn a_client_that_never_closes_is_dropped_after_its_last_answer() {
 }
 
 #[test]
+fn a_client_that_sends_slowly_sees_why_it_is_refused_and_no_reset() {
+    let server = Server::start(endless(), echo);
+    let mut client = server.connect();
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n");
+    for _ in 0..15 {
+        client.send([b'x'; 1000]);
+        std::thread::sleep(SHORT / 5);
+    }
+    assert_eq!(client.answer().status(), 413);
+    client.is_closed();
+}
+
+#[test]
 fn a_client_that_sends_on_for_ever_is_dropped_after_its_last_answer() {
     let server = one_at_a_time(NEVER, echo);
     let mut client = server.connect();

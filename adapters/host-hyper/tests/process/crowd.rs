@@ -34,6 +34,10 @@ fn check(descriptors: usize, arguments: &[&str]) {
     assert_eq!(service.ends().0.code(), Some(0));
     let errors: Vec<_> = service.log.iter().filter(|line| line.contains("ERROR")).collect();
     assert!(errors.is_empty(), "{errors:#?}");
+    // Once in ten seconds, however many come and go.
+    let at_the_limit = service.log.iter().filter(|line| line.contains("which is the limit"));
+    let count = at_the_limit.count();
+    assert!((1..20).contains(&count), "{count} lines: {:#?}", service.log);
 }
 
 #[test]
