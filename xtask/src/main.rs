@@ -12,14 +12,17 @@ mod e2e;
 mod elf;
 mod emit;
 mod exit;
+mod faults;
 mod flags;
 mod heal;
 mod http;
 mod image;
 mod interrupt;
+mod load;
 mod plan;
 mod preflight;
 mod settings;
+mod soak;
 mod status;
 mod step;
 mod units;
@@ -119,6 +122,10 @@ enum Task {
         #[arg(long, value_name = "FOLDER")]
         binaries: Option<PathBuf>,
     },
+    /// Put the static binaries through overload, faults and attacks, and print a table
+    Faults(faults::Args),
+    /// Run the image in a container under load, and see that memory and descriptors stay flat
+    Soak(soak::Args),
     /// Remove the service and wait until it is gone
     Destroy {
         /// Remove its network and its images too
@@ -156,6 +163,8 @@ fn run(task: Task) -> Result<ExitCode> {
             heal::run(&names.settings()?, budget, json).map(Exit::into)
         }
         Task::E2e { binaries } => e2e::run(binaries.as_deref()).map(done),
+        Task::Faults(args) => faults::run(&args),
+        Task::Soak(args) => soak::run(&args),
         Task::Destroy { all, names } => destroy::run(&names.settings()?, all).map(Exit::into),
     }
 }
