@@ -16,7 +16,7 @@ use std::any::Any;
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::LazyLock;
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use accountservice_core::{Account, AccountId, AccountStore, StoreError};
 use native_db::db_type;
@@ -52,6 +52,8 @@ struct Record {
 /// Accounts in a file, or in memory. One process at a time has a file open.
 pub struct NativeDbStore {
     db: Database<'static>,
+    /// The account that could not be read last.
+    unreadable: Mutex<Option<AccountId>>,
 }
 
 /// What became of a request to add accounts.
@@ -114,6 +116,16 @@ impl NativeDbStore {
         })
     }
 
+    fn read(&self, id: &AccountId) -> Result<Option<Record>, StoreError> {
+        contained("find an account", || {
+            self.db.r_transaction()?.get().primary::<Record>(id.as_str())
+        })
+    }
+
+    fn unreadable(&self) -> MutexGuard<'_, Option<AccountId>> {
+        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Accounts come in by [`seed`](Self::seed) and [`add`](Self::add) only, each all or none, so
     /// that enough of them with the first and the last among them are all of them.
     fn is_seeded(&self, count: u64) -> Result<bool, StoreError> {
@@ -132,14 +144,19 @@ impl NativeDbStore {
 
 impl AccountStore for NativeDbStore {
     fn find(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        let record = contained("find an account", || {
-            self.db.r_transaction()?.get().primary::<Record>(id.as_str())
-        })?;
+        let record = self.read(id).inspect_err(|_| *self.unreadable() = Some(id.clone()))?;
         Ok(record.map(|record| Account { id: id.clone(), name: record.name }))
     }
 
-    /// Reads and decodes the first record, in a transaction of its own.
+    /// Reads and decodes the first record, in a transaction of its own. If an account could not be
+    /// read, it has to be readable again: the first record may well be in the engine's cache when
+    /// the file behind it is gone.
     fn check(&self) -> Result<(), StoreError> {
+        let unreadable = self.unreadable().clone();
+        if let Some(id) = unreadable {
+            self.read(&id)?;
+            *self.unreadable() = None;
+        }
         contained("read a record", || {
             let transaction = self.db.r_transaction()?;
             let scan = transaction.scan().primary::<Record>()?;

@@ -6,6 +6,7 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use native_db::{Builder, Database};
 use redb::DatabaseError;
@@ -34,7 +35,7 @@ impl NativeDbStore {
             Err(error) => Err(inaccessible(error)),
         };
         match opened {
-            Ok(db) => Ok(Self { db }),
+            Ok(db) => Ok(Self { db, unreadable: Mutex::default() }),
             Err((kind, cause)) => Err(OpenError { path: path.to_owned(), kind, cause }),
         }
     }
@@ -42,7 +43,7 @@ impl NativeDbStore {
     /// A store that is gone with the process, for tests.
     pub fn in_memory() -> Result<Self, OpenError> {
         match builder().create_in_memory(&MODELS) {
-            Ok(db) => Ok(Self { db }),
+            Ok(db) => Ok(Self { db, unreadable: Mutex::default() }),
             Err(error) => {
                 let (kind, cause) = classify(error);
                 Err(OpenError { path: "memory".into(), kind, cause })
