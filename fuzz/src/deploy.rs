@@ -35,7 +35,7 @@ pub fn deploy(data: &[u8]) {
 /// Names become arguments of `docker` and lines of a shell script: none may be taken for a flag, and
 /// none may end its line.
 fn check_flags(settings: &Settings, written: &str) {
-    for name in [&settings.service, &settings.network] {
+    for name in [&settings.service, &settings.network, &settings.image] {
         assert!(name.starts_with(|c: char| c.is_ascii_alphanumeric()), "{name:?} is a flag");
     }
     for name in [&settings.service, &settings.network, &settings.image] {
@@ -45,6 +45,9 @@ fn check_flags(settings: &Settings, written: &str) {
         assert!(!text.contains(char::is_control), "{text:?} ends its line: {written}");
     }
     for name in settings.environment.keys() {
-        assert!(!name.is_empty() && !name.contains(['=', '\n', '\0']), "{name:?} is no name");
+        assert!(
+            !name.is_empty() && !name.contains(|c: char| c == '=' || c.is_control()),
+            "{name:?} is no name"
+        );
     }
 }

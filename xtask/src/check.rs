@@ -36,7 +36,7 @@ struct Step {
     run: fn() -> Result<()>,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step {
         name: "format",
         mend: "cargo fmt --all",
@@ -51,6 +51,11 @@ const STEPS: [Step; 9] = [
         name: "tests",
         mend: "cargo test --workspace",
         run: || Cmd::new("cargo", ["test", "--workspace"]).run(),
+    },
+    Step {
+        name: "fuzzing: the corpus and some thousand changes to it",
+        mend: "cargo test --manifest-path fuzz/Cargo.toml",
+        run: || Cmd::new("cargo", ["test", "--locked", "--manifest-path", "fuzz/Cargo.toml"]).run(),
     },
     Step {
         name: "docs",

@@ -224,8 +224,12 @@ impl Settings {
             format!("image = {image:?}: leave the tag out, it is the hash of the content")
         });
         let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_./:".contains(c);
-        wrong.when(image.is_empty() || !image.chars().all(fits), || {
-            format!("image = {image:?}: lower-case letters, digits and - _ . / only")
+        let first = image.starts_with(|c: char| c.is_ascii_alphanumeric());
+        wrong.when(!first || !image.chars().all(fits), || {
+            format!(
+                "image = {image:?}: lower-case letters, digits and - _ . / only, the first a letter or \
+                 digit"
+            )
         });
         let host = image.split_once('/').map_or("", |(host, _)| host);
         wrong.when(self.push && !host.contains(['.', ':']) && host != "localhost", || {
@@ -331,7 +335,8 @@ impl Settings {
 
     fn check_environment(&self, wrong: &mut Wrong) {
         for name in self.environment.keys() {
-            wrong.when(name.is_empty() || name.contains(['=', '\0', '\n']), || {
+            let odd = |c: char| c == '=' || c.is_control();
+            wrong.when(name.is_empty() || name.contains(odd), || {
                 format!("environment.{name:?} is not the name of a variable")
             });
             let owned = match name.as_str() {
