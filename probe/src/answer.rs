@@ -8,7 +8,7 @@
 /// The most bytes of all heads together, interim answers included.
 pub const HEAD_LIMIT: usize = 16 * 1024;
 /// The most bytes of the whole answer, heads included.
-pub const ANSWER_LIMIT: usize = 64 * 1024;
+pub const ANSWER_LIMIT: usize = 1024 * 1024;
 /// How many bytes are kept for the report; a line holds fewer.
 pub const EXCERPT_LIMIT: usize = 256;
 

@@ -104,7 +104,7 @@ fn push_reason<'a>(line: &mut String, reason: &'a Reason) -> &'a [u8] {
             Fault::HeadTooLarge | Fault::AnswerTooLarge | Fault::CutShort => {
                 line.push_str(match fault {
                     Fault::HeadTooLarge => "answer head over 16 KiB",
-                    Fault::AnswerTooLarge => "answer over 64 KiB",
+                    Fault::AnswerTooLarge => "answer over 1 MiB",
                     _ => "answer cut short",
                 });
                 push_status(line, *status);

@@ -44,8 +44,8 @@ impl Default for Limits {
             // Longer than the 60 s after which common proxies give up a connection themselves, so
             // that they seldom send a request into one that is just being closed.
             idle_time: Duration::from_secs(75),
-            // Half of the 10 s that Docker grants before it kills.
-            drain_time: Duration::from_secs(5),
+            // Half of the 10 s that Docker grants before it kills, and a second for all else.
+            drain_time: Duration::from_secs(4),
         }
     }
 }

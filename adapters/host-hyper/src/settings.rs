@@ -47,7 +47,7 @@ const SETTINGS: &[Setting] = &[
     Setting { flag: "head-timeout", value: "TIME", default: "10s", help: "for a request head to come in, else the connection is closed" },
     Setting { flag: "body-timeout", value: "TIME", default: "10s", help: "for a request body to come in, else 408" },
     Setting { flag: "idle-timeout", value: "TIME", default: "75s", help: "for a connection to rest between requests" },
-    Setting { flag: "drain-timeout", value: "TIME", default: "5s", help: "for requests in flight when the process is to stop" },
+    Setting { flag: "drain-timeout", value: "TIME", default: "4s", help: "for requests in flight when the process is to stop" },
 ];
 
 /// What the service is to do.
@@ -132,12 +132,19 @@ fn given(
         let Some(setting) = flag else { return Err(argument.unexpected()) };
         let value = match parser.optional_value() {
             Some(value) => value,
-            None if setting.value == "BOOL" => "true".into(),
+            None if setting.value == "BOOL" => boolean_ahead(&mut parser).unwrap_or("true".into()),
             None => parser.value()?,
         };
         values.insert(setting.flag, (format!("--{} ", setting.flag), value));
     }
     Ok(Given::Values(values))
+}
+
+/// The value of a flag that needs none, if it has one all the same: `--testability false`.
+fn boolean_ahead(parser: &mut Parser) -> Option<OsString> {
+    let mut ahead = parser.try_raw_args()?;
+    let is_boolean = ahead.peek().is_some_and(|value| value == "true" || value == "false");
+    if is_boolean { ahead.next() } else { None }
 }
 
 /// Values on their way to settings, and what is wrong with them.
@@ -210,7 +217,7 @@ impl Values {
                 database: database?,
                 accounts: accounts?,
                 testability: testability?,
-                served_by: served_by.filter(|name| !name.is_empty()),
+                served_by: Some(served_by?).filter(|name| !name.is_empty()),
                 log_format: log_format?,
                 log_level: log_level?,
                 metrics_port: metrics_port?,
@@ -313,6 +320,8 @@ mod tests {
             (&["--testability=true"], true),
             (&["--testability=false"], false),
             (&["--testability", "--port", "1"], true),
+            (&["--testability", "true"], true),
+            (&["--testability", "false", "--port", "1"], false),
         ] {
             assert_eq!(settings(arguments, &[]).expect("good settings").testability, on);
         }

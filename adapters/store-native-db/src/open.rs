@@ -29,8 +29,17 @@ impl NativeDbStore {
     /// [`seed`](NativeDbStore::seed), not here.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        let opened = match File::open(path) {
-            Ok(file) => rehearse_and_open(path, &file),
+        // Opening what is not a file, such as a pipe, might wait for ever.
+        let opened = match fs::metadata(path) {
+            Ok(found) if !found.is_file() => {
+                Err((OpenErrorKind::Inaccessible, "it is not a file".into()))
+            }
+            Ok(_) => File::open(path)
+                .map_err(inaccessible)
+                .and_then(|file| rehearse_and_open(path, &file)),
+            Err(_) if path.is_symlink() => {
+                Err((OpenErrorKind::Inaccessible, "it is a link that leads nowhere".into()))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
             Err(error) => Err(inaccessible(error)),
         };

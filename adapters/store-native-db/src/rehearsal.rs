@@ -24,11 +24,7 @@ const PAGE: usize = 4096;
 /// Opens the database in `file` as far as the engine ever goes: repair, tables, a commit. Panics
 /// where the engine does.
 pub(crate) fn open(file: &File) -> Result<(), Trouble> {
-    let metadata = file.metadata().map_err(inaccessible)?;
-    if !metadata.is_file() {
-        return Err((OpenErrorKind::Inaccessible, "it is not a file".into()));
-    }
-    let length = metadata.len();
+    let length = file.metadata().map_err(inaccessible)?.len();
     let written = Written { length, unchanged: length, pages: HashMap::new() };
     let backend =
         CopyOnWrite { file: file.try_clone().map_err(inaccessible)?, written: Mutex::new(written) };

@@ -86,6 +86,14 @@ fn a_path_that_leads_nowhere_is_inaccessible() {
     for path in [folder.file("no/such/folder/accounts.db"), file.join("accounts.db")] {
         assert_eq!(trouble(&path).kind(), OpenErrorKind::Inaccessible);
     }
+    let link = folder.file("link.db");
+    std::os::unix::fs::symlink(folder.file("nowhere.db"), &link).expect("room");
+    assert_eq!(trouble(&link).kind(), OpenErrorKind::Inaccessible);
+    // Opening a pipe waits for whoever writes to it.
+    let pipe = folder.file("pipe.db");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("coreutils");
+    assert!(made.success());
+    assert_eq!(open(&pipe).err().expect("not a file").kind(), OpenErrorKind::Inaccessible);
     fs::create_dir(folder.file("folder.db")).expect("room");
     assert_eq!(trouble(&folder.file("folder.db")).kind(), OpenErrorKind::Inaccessible);
 }

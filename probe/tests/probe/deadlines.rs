@@ -94,16 +94,16 @@ fn an_endless_answer_is_down_as_soon_as_it_is_too_large() {
         ("HTTP/1.1 200 OK\r\n", "A: b\r\n", "answer head over 16 KiB, status 200"),
         ("HTTP/1.1 ", "200 ", "answer head over 16 KiB"),
         ("", "HTTP/1.1 100 Continue\r\n\r\n", "answer head over 16 KiB"),
-        ("HTTP/1.1 200 OK\r\n\r\n", "body", "answer over 64 KiB, status 200"),
+        ("HTTP/1.1 200 OK\r\n\r\n", "body", "answer over 1 MiB, status 200"),
         (
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
             "4\r\nbody\r\n",
-            "answer over 64 KiB, status 200",
+            "answer over 1 MiB, status 200",
         ),
         (
             "HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n",
             "x",
-            "answer over 64 KiB, status 200",
+            "answer over 1 MiB, status 200",
         ),
     ] {
         let server = Server::new(move |mut stream, _| {
