@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 # Both binaries, static, and the Dockerfile, in one folder; the image is named by their hash.
 context="${CARGO_TARGET_DIR:-target}/image"
-image="${1:-$(cargo xtask image --prepare)}"
+image="${1:-$(cargo xtask image --prepare --image=someprefix/accountservice)}"
 revision="$(git describe --always --abbrev=40 --dirty '--exclude=*' 2>/dev/null || echo unknown)"
 
 # The image. The tag is the hash of its content: one that is there is the right one.

@@ -23,7 +23,7 @@ cd "$(dirname "$0")/.."
 
 # Both binaries, static, and the Dockerfile, in one folder; the image is named by their hash.
 context="${CARGO_TARGET_DIR:-target}/image"
-image="${1:-$(cargo xtask image --prepare)}"
+image="${1:-$(cargo xtask image --prepare --image=@IMAGE@)}"
 revision="$(git describe --always --abbrev=40 --dirty '--exclude=*' 2>/dev/null || echo unknown)"
 "#;
 
@@ -43,7 +43,7 @@ pub(crate) fn run(settings: &Settings, folder: &Path, check: bool) -> Result<()>
         println!("{}", path.display());
     }
     if !stale.is_empty() {
-        bail!("{} not as infra/deploy.toml says: cargo xtask emit", stale.join(" and "));
+        bail!("{}: not what infra/deploy.toml says: cargo xtask emit", stale.join(" and "));
     }
     Ok(())
 }
@@ -55,7 +55,7 @@ pub(crate) fn script(settings: &Settings, current: Option<Service>) -> String {
     let named = plan::reference(settings, &image);
     let steps = plan::image_steps(settings, &image, &revision, &context);
     let plan = Plan::new(settings, &Facts { image, reference, current });
-    let mut script = HEADER.to_owned();
+    let mut script = HEADER.replace("@IMAGE@", &settings.image);
     for step in &steps {
         let _ = write!(script, "\n{step}");
     }

@@ -219,6 +219,8 @@ fn report(args: &Args, seed: u64, rows: &str, took: Duration) -> String {
     let read =
         |cmd: Cmd| cmd.read().map_or_else(|_| "unknown".to_owned(), |said| said.trim().to_owned());
     let kernel = read(Cmd::new("uname", ["--kernel-release"]));
+    // What comes after the first dash is the name that somebody gave to a build.
+    let kernel = kernel.split('-').next().unwrap_or_default();
     let commit = read(Cmd::new("git", ["rev-parse", "--short", "HEAD"]));
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let long = if args.long { " --long" } else { "" };

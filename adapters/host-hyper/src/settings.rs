@@ -267,7 +267,7 @@ fn help() -> String {
     text.push_str(
         "  -h, --help\n  -V, --version\n\n\
          TIME is a number with a unit: 500ms, 10s, 2m. BOOL is true or false; --testability alone is true.\n\
-         Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not start, 2 bad usage.\n",
+         Exit status: 0 stopped by SIGTERM or SIGINT, 1 could not start, 2 unknown or incomplete flag.\n",
     );
     text
 }
