@@ -210,7 +210,7 @@ fn a_stale_file_is_named_with_the_command_that_mends_it() {
     ended.check(
         1,
         &expect![[r#"
-        error: infra/swarm.sh not as infra/deploy.toml says: cargo xtask emit
+        error: infra/swarm.sh: not what infra/deploy.toml says: cargo xtask emit
     "#]],
     );
 }
