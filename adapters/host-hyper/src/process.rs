@@ -12,8 +12,10 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-/// How many connections may wait to be accepted. The kernel cuts it to `net.core.somaxconn`.
-const BACKLOG: u32 = 1024;
+/// How many connections may wait to be accepted. The kernel cuts it to `net.core.somaxconn`. A probe
+/// that meets a full one is not heard before it knocks again, a second later; one behind a very long
+/// one is not heard in time.
+const BACKLOG: u32 = 2048;
 
 /// File descriptors that are no connections: standard streams, database, listener, signals and the
 /// first thread's runtime are 13, with room to spare.
