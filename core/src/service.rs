@@ -132,10 +132,14 @@ impl<S: AccountStore> AccountService<S> {
             Err(AccountIdError::Empty | AccountIdError::TooLong) => return no_such_account(),
         };
         match self.store.find(&id) {
-            Ok(Some(Account { id, name })) => json(
-                StatusCode::OK,
-                to_json(&Body { id: id.as_str(), name: &name, served_by: &self.served_by }),
-            ),
+            Ok(Some(Account { id, name })) => {
+                let body = Body { id: id.as_str(), name: &name, served_by: &self.served_by };
+                let values = body.id.len() + body.name.len() + body.served_by.len();
+                json(
+                    StatusCode::OK,
+                    to_json(r#"{"id":"","name":"","servedBy":""}"#.len() + values, &body),
+                )
+            }
             Ok(None) => no_such_account(),
             Err(error) => with_cause(
                 problem(

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tracing::{debug, error, info, warn};
 
 use crate::Limits;
+use crate::exchange::Handler;
 use crate::observer::Observer;
 use crate::overflow::Overflow;
 use crate::worker::{Shared, Workers};
@@ -111,10 +112,7 @@ struct Door<H> {
     warned: Option<Instant>,
 }
 
-impl<H> Door<H>
-where
-    H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
-{
+impl<H: Handler> Door<H> {
     async fn accept_all(&mut self, listener: &TcpListener) {
         let mut blocked = false;
         loop {

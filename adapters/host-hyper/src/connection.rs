@@ -3,15 +3,18 @@
 //! hyper's own timeout cannot tell a slow request from a connection that rests between two, and it
 //! sets a timer for each request. Here one timer is set for a connection, and what it waits for is
 //! looked at again when it runs out.
+//!
+//! hyper has two buffers of 8 KiB for each connection. One that rests needs neither, so hyper is let
+//! in when there is something to read, and sent away when nothing has come for a while.
 
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::io;
+use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Poll, ready};
+use std::task::{Context, Poll, ready};
 use std::thread;
 use std::time::Duration;
 
@@ -19,14 +22,13 @@ use accountservice_core::HostState;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::server::conn::http1;
-use hyper::service::service_fn;
 use tokio::net;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
 use crate::Limits;
-use crate::exchange::exchange;
+use crate::exchange::{Exchanges, Handler};
 use crate::observer::Observer;
 use crate::request_id::RequestIds;
 use crate::socket::Socket;
@@ -37,10 +39,12 @@ use crate::worker::{Load, Shared, Slot};
 /// on its way at that moment is still answered.
 const REST_WHILE_DRAINING: Duration = Duration::from_millis(250);
 
+/// How soon the next request has to come for the buffers to be kept for it.
+const SOON: Duration = Duration::from_millis(500);
+
 /// Serves the connections of one thread.
 pub(crate) struct Connections<H> {
     common: Arc<Common<H>>,
-    http: http1::Builder,
 }
 
 /// What the connections of a thread have in common.
@@ -51,6 +55,34 @@ pub(crate) struct Common<H> {
     pub(crate) load: Arc<Load>,
     /// These are connections that there are too many of.
     pub(crate) overloaded: bool,
+    http: http1::Builder,
+}
+
+impl<H> Common<H> {
+    pub(crate) fn new(
+        handler: &Arc<H>,
+        limits: Limits,
+        shared: &Arc<Shared>,
+        load: &Arc<Load>,
+        overloaded: bool,
+    ) -> Self {
+        let mut http = http1::Builder::new();
+        http.max_buf_size(limits.head_bytes)
+            .max_header_size(limits.head_bytes)
+            // One flat write of head and body is cheaper than gathering two small ones.
+            .writev(false)
+            // A client that has said all it will say still gets its answers.
+            .half_close(true)
+            .header_read_timeout(None);
+        Self {
+            handler: Arc::clone(handler),
+            limits,
+            shared: Arc::clone(shared),
+            load: Arc::clone(load),
+            overloaded,
+            http,
+        }
+    }
 }
 
 /// What a request needs to know of the connection that it came by.
@@ -87,32 +119,25 @@ impl<H> Connection<H> {
 
     /// Calls the handler and notes that it is at work. A panic ends here: it costs one request, and
     /// not the connection or the process.
-    pub(crate) fn handle(&self, request: Request<Bytes>) -> thread::Result<Response<Bytes>>
+    pub(crate) fn handle(
+        &self,
+        request: Request<Bytes>,
+        now: Instant,
+    ) -> thread::Result<Response<Bytes>>
     where
-        H: Fn(Request<Bytes>) -> Response<Bytes>,
+        H: Handler,
     {
         let Common { handler, shared, load, .. } = &*self.common;
-        load.handling(shared, Instant::now());
+        load.handling(shared, now);
         let result = catch_unwind(AssertUnwindSafe(|| handler(request)));
         load.handled();
         result
     }
 }
 
-impl<H> Connections<H>
-where
-    H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
-{
+impl<H: Handler> Connections<H> {
     pub(crate) fn new(common: Common<H>) -> Self {
-        let mut http = http1::Builder::new();
-        http.max_buf_size(common.limits.head_bytes)
-            .max_header_size(common.limits.head_bytes)
-            // One flat write of head and body is cheaper than gathering two small ones.
-            .writev(false)
-            // A client that has said all it will say still gets its answers.
-            .half_close(true)
-            .header_read_timeout(None);
-        Self { common: Arc::new(common), http }
+        Self { common: Arc::new(common) }
     }
 
     /// Serves one connection on the runtime of the current thread; the watch tells what it is at.
@@ -126,20 +151,16 @@ where
         let stream =
             prepared.inspect_err(|error| debug!(%peer, "Lost a connection: {error}")).ok()?;
         let watch = Arc::new(Watch::new());
-        let io = Socket::new(stream, Arc::clone(&watch));
+        let socket = Socket::new(stream, Arc::clone(&watch));
         let connection =
             Connection { common: Arc::clone(&self.common), peer, watch: Arc::clone(&watch) };
-        let connection = Arc::new(connection);
-        let service = {
-            let connection = Arc::clone(&connection);
-            service_fn(move |request| {
-                let connection = Arc::clone(&connection);
-                async move { Ok::<_, Infallible>(exchange(request, &connection).await) }
-            })
+        let serving = Serving {
+            connection: Arc::new(connection),
+            state: State::Resting(socket),
+            busy: false,
         };
-        let serving = self.http.serve_connection(io, service);
         let task = tokio::spawn(async move {
-            if let Err(error) = watched(serving, &connection).await {
+            if let Err(error) = serving.watched().await {
                 debug!(%peer, "Connection ended: {error}");
             }
             drop(slot);
@@ -154,40 +175,124 @@ fn prepare(stream: TcpStream) -> io::Result<net::TcpStream> {
     net::TcpStream::from_std(stream)
 }
 
-/// Drives a connection until it ends or its time is over.
-async fn watched<H, F>(serving: F, connection: &Connection<H>) -> hyper::Result<()>
-where
-    F: Future<Output = hyper::Result<()>>,
-{
-    let limits = connection.limits();
-    let mut serving = pin!(serving);
-    let mut timer = pin!(sleep_until(connection.watch.deadline(limits)));
-    let mut drain = pin!(connection.common.shared.drain());
-    let mut rest_until = None;
-    poll_fn(|cx| {
-        if let Poll::Ready(result) = serving.as_mut().poll(cx) {
-            return Poll::Ready(result);
-        }
-        if rest_until.is_none() && drain.as_mut().poll(cx).is_ready() {
-            rest_until = Some(Instant::now() + REST_WHILE_DRAINING);
-        }
+/// A connection as it is served.
+struct Serving<H: Handler> {
+    connection: Arc<Connection<H>>,
+    state: State<H>,
+    /// The last request came soon after the answer to the one before it.
+    busy: bool,
+}
+
+enum State<H: Handler> {
+    /// Until there is something to read.
+    Resting(Socket),
+    Working(Box<http1::Connection<Socket, Exchanges<H>>>),
+    /// For as long as it takes to go from one to the other.
+    Changing,
+}
+
+impl<H: Handler> Serving<H> {
+    /// Goes on until the connection ends or its time is over.
+    async fn watched(mut self) -> hyper::Result<()> {
+        let connection = Arc::clone(&self.connection);
+        let Common { limits, shared, .. } = &*connection.common;
+        let watch = &connection.watch;
+        let mut timer = pin!(sleep_until(watch.deadline(limits)));
+        let mut drain = pin!(shared.drain());
+        // Both have to be polled to wake this task, and only then: each poll has its price.
+        let (mut is_set, mut waits_for_drain) = (false, false);
+        let mut rest_until = None;
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(result) = self.go_on(cx) {
+                    return Poll::Ready(result);
+                }
+                if rest_until.is_none() && (shared.draining() || !waits_for_drain) {
+                    waits_for_drain = drain.as_mut().poll(cx).is_pending();
+                    rest_until = (!waits_for_drain).then(|| Instant::now() + REST_WHILE_DRAINING);
+                }
+                let mut deadline = watch.deadline(limits);
+                if let Some(rest_until) = rest_until
+                    && watch.rests()
+                {
+                    deadline = deadline.min(rest_until);
+                }
+                let look = self.gives_back_at().map_or(deadline, |at| deadline.min(at));
+                // A timer that runs out too early costs a look; one set anew each time costs more.
+                if look < timer.deadline() {
+                    timer.as_mut().reset(look);
+                    is_set = false;
+                }
+                if is_set && !timer.is_elapsed() {
+                    return Poll::Pending;
+                }
+                is_set = timer.as_mut().poll(cx).is_pending();
+                if is_set {
+                    return Poll::Pending;
+                }
+                let now = Instant::now();
+                if deadline <= now {
+                    return Poll::Ready(Ok(()));
+                }
+                if look <= now {
+                    self.rest();
+                } else {
+                    timer.as_mut().reset(look);
+                }
+            }
+        })
+        .await
+    }
+
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<hyper::Result<()>> {
         loop {
-            let mut deadline = connection.watch.deadline(limits);
-            if let Some(rest_until) = rest_until
-                && connection.watch.rests()
-            {
-                deadline = deadline.min(rest_until);
+            match &mut self.state {
+                State::Resting(socket) => {
+                    ready!(socket.poll_readable(cx));
+                    self.work();
+                }
+                State::Working(working) => {
+                    if let Poll::Ready(result) = Pin::new(working).poll(cx) {
+                        return Poll::Ready(result);
+                    }
+                    if self.busy || !self.connection.watch.waits() {
+                        return Poll::Pending;
+                    }
+                    self.rest();
+                }
+                State::Changing => unreachable!("no change waits for anything"),
             }
-            // A timer that runs out too early costs a look; one set anew each time costs more.
-            if deadline < timer.deadline() {
-                timer.as_mut().reset(deadline);
-            }
-            ready!(timer.as_mut().poll(cx));
-            if deadline <= Instant::now() {
-                return Poll::Ready(Ok(()));
-            }
-            timer.as_mut().reset(deadline);
         }
-    })
-    .await
+    }
+
+    /// When a connection that works, and has nothing to do, gives back its buffers.
+    fn gives_back_at(&self) -> Option<Instant> {
+        let watch = &self.connection.watch;
+        let idle = matches!(self.state, State::Working(_)) && watch.waits();
+        idle.then(|| watch.since() + SOON)
+    }
+
+    fn work(&mut self) {
+        let Self { connection, state, busy } = self;
+        *state = match mem::replace(state, State::Changing) {
+            State::Resting(socket) => {
+                *busy = connection.watch.waits() && connection.watch.since().elapsed() < SOON;
+                let exchanges = Exchanges(Arc::clone(connection));
+                State::Working(Box::new(connection.common.http.serve_connection(socket, exchanges)))
+            }
+            other => other,
+        };
+    }
+
+    fn rest(&mut self) {
+        self.state = match mem::replace(&mut self.state, State::Changing) {
+            State::Working(working) => {
+                let parts = working.into_parts();
+                let mut socket = parts.io;
+                socket.rest(&parts.read_buf);
+                State::Resting(socket)
+            }
+            other => other,
+        };
+    }
 }

@@ -1,8 +1,12 @@
 //! One request through the handler: what it may bring, what becomes of a panic, what is logged.
 
 use std::any::Any;
+use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use accountservice_core::response::{Cause, problem};
 use bytes::Bytes;
@@ -11,7 +15,8 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use tokio::time::timeout;
+use hyper::service::Service;
+use tokio::time::{Instant, timeout};
 use tracing::{Level, debug, enabled, error};
 
 use crate::Limits;
@@ -19,82 +24,149 @@ use crate::connection::Connection;
 use crate::request_id::X_REQUEST_ID;
 use crate::watch::Phase;
 
-/// Answers one request.
-pub(crate) async fn exchange<H>(
-    request: Request<Incoming>,
-    connection: &Connection<H>,
-) -> Response<Full<Bytes>>
-where
-    H: Fn(Request<Bytes>) -> Response<Bytes>,
+/// What is hosted.
+pub(crate) trait Handler:
+    Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static
 {
-    let started = connection.watch.enter(Phase::Busy);
-    let (head, body) = request.into_parts();
-    let line = Line {
-        method: head.method.clone(),
-        uri: head.uri.clone(),
-        id: connection.request_ids().of(&head.headers),
-    };
-    // Nobody needs a chunked body here, and what a proxy in front makes of one may differ.
-    let mut last = head.headers.contains_key(TRANSFER_ENCODING);
-
-    let mut response = match admit(&head, body, connection.limits()).await {
-        Ok(body) => {
-            let mut request = Request::from_parts(head, body);
-            if let Some(state) = connection.host_state() {
-                request.extensions_mut().insert(state);
-            }
-            connection.handle(request).unwrap_or_else(|panic| {
-                error!(
-                    "{line} answered 500: the handler panicked: {}",
-                    on_one_line(text_of(&*panic))
-                );
-                problem(StatusCode::INTERNAL_SERVER_ERROR, "The request could not be answered.")
-            })
-        }
-        Err((status, detail)) => {
-            // What is left of this request would be taken for the next one.
-            last = true;
-            problem(status, detail)
-        }
-    };
-    let status = response.status();
-    if let Some(Cause(cause)) = response.extensions().get() {
-        error!("{line} answered {}: {}", status.as_u16(), on_one_line(&chain(cause.as_ref())));
-        connection.observer().failed();
-    }
-    let now = connection.watch.enter(Phase::Answering);
-    connection.observer().answered(line.uri.path(), status, now - started);
-    if enabled!(Level::DEBUG) {
-        let (peer, status, bytes) = (connection.peer, status.as_u16(), response.body().len());
-        debug!(%peer, status, bytes, micros = (now - started).as_micros(), "{line}");
-    }
-    if last || connection.ends() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    }
-    response.headers_mut().insert(X_REQUEST_ID, line.id);
-    response.map(Full::new)
 }
 
-/// What the log says of a request.
+impl<H> Handler for H where H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static {}
+
+/// Answers the requests of one connection.
+pub(crate) struct Exchanges<H>(pub(crate) Arc<Connection<H>>);
+
+impl<H: Handler> Service<Request<Incoming>> for Exchanges<H> {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Exchange;
+
+    /// A request without a body, as nearly all are, is answered here and now.
+    fn call(&self, request: Request<Incoming>) -> Exchange {
+        let Self(connection) = self;
+        let started = connection.watch.enter(Phase::Busy);
+        let (head, body) = request.into_parts();
+        let line = Line {
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            id: connection.request_ids().of(&head.headers),
+            started,
+            // Nobody needs a chunked body here, and what a proxy in front makes of one may differ.
+            last: head.headers.contains_key(TRANSFER_ENCODING),
+        };
+        match admit(&head, &body, connection.limits()) {
+            Ok(()) if body.is_end_stream() => {
+                let request = Request::from_parts(head, Bytes::new());
+                Exchange::Over(Some(line.answer(request, started, connection)))
+            }
+            Ok(()) => {
+                let connection = Arc::clone(connection);
+                Exchange::Reading(Box::pin(async move {
+                    match read(body, connection.limits()).await {
+                        Ok(body) => {
+                            let request = Request::from_parts(head, body);
+                            line.answer(request, Instant::now(), &connection)
+                        }
+                        Err(refusal) => line.refuse(refusal, &connection),
+                    }
+                }))
+            }
+            Err(refusal) => Exchange::Over(Some(line.refuse(refusal, connection))),
+        }
+    }
+}
+
+/// An answer, or the reading of the body that it waits for.
+pub(crate) enum Exchange {
+    Over(Option<Response<Full<Bytes>>>),
+    Reading(Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>),
+}
+
+impl Future for Exchange {
+    type Output = Result<Response<Full<Bytes>>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Over(response) => response.take().map_or(Poll::Pending, |it| Poll::Ready(Ok(it))),
+            Self::Reading(reading) => reading.as_mut().poll(cx).map(Ok),
+        }
+    }
+}
+
+/// Why a request may not come in, told to whoever has sent it.
+type Refusal = (StatusCode, &'static str);
+
+/// What is kept of a request until it is answered, for the log and the metrics.
 struct Line {
     method: Method,
     uri: Uri,
     id: HeaderValue,
+    started: Instant,
+    /// No further request is read from this connection.
+    last: bool,
+}
+
+impl Line {
+    fn answer<H: Handler>(
+        self,
+        mut request: Request<Bytes>,
+        now: Instant,
+        connection: &Connection<H>,
+    ) -> Response<Full<Bytes>> {
+        if let Some(state) = connection.host_state() {
+            request.extensions_mut().insert(state);
+        }
+        let response = connection.handle(request, now).unwrap_or_else(|panic| {
+            let reason = on_one_line(text_of(&*panic));
+            error!("{self} answered 500: the handler panicked: {reason}");
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "The request could not be answered.")
+        });
+        self.finish(response, connection)
+    }
+
+    /// What is left of the request would be taken for the next one.
+    fn refuse<H>(
+        self,
+        (status, detail): Refusal,
+        connection: &Connection<H>,
+    ) -> Response<Full<Bytes>> {
+        Self { last: true, ..self }.finish(problem(status, detail), connection)
+    }
+
+    fn finish<H>(
+        self,
+        mut response: Response<Bytes>,
+        connection: &Connection<H>,
+    ) -> Response<Full<Bytes>> {
+        let status = response.status();
+        if let Some(Cause(cause)) = response.extensions().get() {
+            error!("{self} answered {}: {}", status.as_u16(), on_one_line(&chain(cause.as_ref())));
+            connection.observer().failed();
+        }
+        let ends = self.last || connection.ends();
+        let phase = if ends { Phase::Ending } else { Phase::Answering };
+        let time = connection.watch.enter(phase) - self.started;
+        connection.observer().answered(self.uri.path(), status, time);
+        if enabled!(Level::DEBUG) {
+            let (peer, status, bytes) = (connection.peer, status.as_u16(), response.body().len());
+            debug!(%peer, status, bytes, micros = time.as_micros(), "{self}");
+        }
+        if ends {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response.headers_mut().insert(X_REQUEST_ID, self.id);
+        response.map(Full::new)
+    }
 }
 
 impl fmt::Display for Line {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, uri, id } = self;
+        let Self { method, uri, id, .. } = self;
         write!(f, "{method} {uri} [{}]", id.to_str().unwrap_or_default())
     }
 }
 
-/// Reads the body of a request that may come in, or says why it may not.
-async fn admit(
-    head: &request::Parts,
-    body: Incoming,
-    limits: &Limits,
-) -> Result<Bytes, (StatusCode, &'static str)> {
+/// Looks at what is known before the body comes.
+fn admit(head: &request::Parts, body: &Incoming, limits: &Limits) -> Result<(), Refusal> {
     if !has_good_host(head) {
         return Err((StatusCode::BAD_REQUEST, "A request has exactly one valid Host."));
     }
@@ -104,18 +176,24 @@ async fn admit(
         return Err((StatusCode::BAD_REQUEST, "A request target begins with a slash."));
     }
     if body.is_end_stream() {
-        return Ok(Bytes::new());
+        return Ok(());
     }
     if !has_known_coding(head) {
         return Err((StatusCode::BAD_REQUEST, "The only transfer coding here is chunked, once."));
     }
-    let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this service takes.");
     if body.size_hint().lower() > limits.body_bytes as u64 {
-        return Err(too_large);
+        return Err(TOO_LARGE);
     }
+    Ok(())
+}
+
+const TOO_LARGE: Refusal =
+    (StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this service takes.");
+
+async fn read(body: Incoming, limits: &Limits) -> Result<Bytes, Refusal> {
     match timeout(limits.body_time, Limited::new(body, limits.body_bytes).collect()).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(TOO_LARGE),
         Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "The body is malformed or incomplete.")),
         Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "The body took too long.")),
     }
@@ -130,10 +208,20 @@ fn has_good_host(head: &request::Parts) -> bool {
         (Some(host), None) => {
             let host = host.as_bytes();
             host.is_empty()
+                || is_name_and_port(host)
                 || !host.contains(&b'@') && Authority::try_from(host).is_ok_and(has_good_port)
         }
         (Some(_), Some(_)) => false,
     }
+}
+
+/// The most common host, told without building an `Authority`.
+fn is_name_and_port(host: &[u8]) -> bool {
+    let end = host.iter().position(|byte| *byte == b':');
+    let (name, port) = host.split_at(end.unwrap_or(host.len()));
+    !name.is_empty()
+        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+        && port.iter().skip(1).all(u8::is_ascii_digit)
 }
 
 /// `http` takes anything for a port. RFC 3986, section 3.2.3: digits, or none.

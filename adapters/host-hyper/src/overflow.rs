@@ -10,13 +10,12 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
 use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, timeout_at};
 
 use crate::Limits;
 use crate::connection::{Common, Connections};
+use crate::exchange::Handler;
 use crate::watch::Watch;
 use crate::worker::{Load, Shared};
 
@@ -43,21 +42,12 @@ pub(crate) struct Overflow<H> {
     most: usize,
 }
 
-impl<H> Overflow<H>
-where
-    H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
-{
+impl<H: Handler> Overflow<H> {
     pub(crate) fn new(handler: &Arc<H>, limits: &Limits, shared: &Arc<Shared>) -> Self {
         let limits = Limits { head_time: limits.head_time.min(HEAD_TIME), ..limits.clone() };
         let most = limits.overflow.max(1);
         let load = Arc::<Load>::default();
-        let connections = Connections::new(Common {
-            handler: Arc::clone(handler),
-            limits,
-            shared: Arc::clone(shared),
-            load: Arc::clone(&load),
-            overloaded: true,
-        });
+        let connections = Connections::new(Common::new(handler, limits, shared, &load, true));
         let shared = Arc::clone(shared);
         Self { connections, load, shared, places: VecDeque::new(), most }
     }

@@ -2,10 +2,12 @@
 //! answers together, and closes without losing one.
 
 use std::io;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -26,6 +28,10 @@ pub(crate) struct Socket {
     unsent: Vec<u8>,
     /// All that the client has sent has been read, so that no further answer is near.
     read_all: bool,
+    /// The client has let answers wait, so that time has passed since they were made.
+    waits: bool,
+    /// What was read before a rest and is part of the next request.
+    unread: Bytes,
     /// Since when nothing more is sent.
     closing: Option<Instant>,
 }
@@ -33,7 +39,28 @@ pub(crate) struct Socket {
 impl Socket {
     pub(crate) fn new(stream: TcpStream, watch: Arc<Watch>) -> Self {
         let stream = TokioIo::new(stream);
-        Self { stream, watch, unsent: Vec::new(), read_all: false, closing: None }
+        Self {
+            stream,
+            watch,
+            unsent: Vec::new(),
+            read_all: false,
+            waits: false,
+            unread: Bytes::new(),
+            closing: None,
+        }
+    }
+
+    /// Gives back what memory it can until there is something to read; `unread` is the beginning
+    /// of a request, if one has begun. It is copied, because the buffer it stands in is large.
+    pub(crate) fn rest(&mut self, unread: &[u8]) {
+        self.unsent = Vec::new();
+        self.unread = Bytes::copy_from_slice(unread);
+    }
+
+    /// There is something to read, if only the end.
+    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        // What is wrong with it comes out when it is read.
+        self.stream.inner().poll_read_ready(cx).map(|_| ())
     }
 
     fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -46,7 +73,10 @@ impl Socket {
                 Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(length)) => sent += length,
                 Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
-                Poll::Pending => break Poll::Pending,
+                Poll::Pending => {
+                    self.waits = true;
+                    break Poll::Pending;
+                }
             }
         };
         self.unsent.drain(..sent);
@@ -57,7 +87,11 @@ impl Socket {
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_send(cx))?;
         if self.watch.answers() {
-            self.watch.enter(Phase::Idle);
+            if mem::take(&mut self.waits) {
+                self.watch.enter(Phase::Idle);
+            } else {
+                self.watch.pass_on(Phase::Idle);
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -69,13 +103,26 @@ impl Read for Socket {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-        buffer: ReadBufCursor<'_>,
+        mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         ready!(self.poll_answer(cx))?;
+        if self.watch.is_begun() {
+            self.watch.enter(Phase::Head);
+        }
+        if !self.unread.is_empty() {
+            let length = self.unread.len().min(buffer.remaining());
+            buffer.put_slice(&self.unread.split_to(length));
+            self.watch.pass_on(Phase::Begun);
+            return Poll::Ready(Ok(()));
+        }
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
         self.read_all = result.is_pending();
-        if result.is_ready() && self.watch.rests() {
-            self.watch.enter(Phase::Head);
+        if self.watch.rests() {
+            if result.is_ready() {
+                self.watch.pass_on(Phase::Begun);
+            } else if self.watch.is_idle() {
+                self.watch.pass_on(Phase::Waiting);
+            }
         }
         result
     }

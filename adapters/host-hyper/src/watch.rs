@@ -24,14 +24,20 @@ const NO_DEADLINE: Duration = Duration::from_hours(24);
 pub(crate) enum Phase {
     /// It has been accepted and has sent nothing.
     New,
-    /// A request has begun, and its head is not complete.
+    /// A request has begun: its first bytes have come, and nobody has looked at them yet.
+    Begun,
+    /// The head of a request is not complete.
     Head,
     /// A request is being answered.
     Busy,
     /// The answer is known, and the client has not taken all of it.
     Answering,
-    /// It rests between two requests.
+    /// The last answer is known, and nothing after it matters.
+    Ending,
+    /// The answer is out.
     Idle,
+    /// And there is nothing to read: it rests between two requests.
+    Waiting,
     /// The last answer is out.
     Closing,
 }
@@ -53,15 +59,38 @@ impl Watch {
     /// Says when it was entered.
     pub(crate) fn enter(&self, phase: Phase) -> Instant {
         let now = Instant::now();
+        let age = now - self.born;
         // After half a billion years this would be cut off.
-        let millis = u64::try_from((now - self.born).as_millis()).unwrap_or(u64::MAX);
+        let millis = age.as_secs() * 1_000 + u64::from(age.subsec_millis());
         self.state.store(millis << 8 | phase as u64, Ordering::Relaxed);
         now
     }
 
+    /// Enters a phase in the very moment in which the one before was entered: reading the clock
+    /// is not free.
+    pub(crate) fn pass_on(&self, phase: Phase) {
+        let since = self.state.load(Ordering::Relaxed) & !0xff;
+        self.state.store(since | phase as u64, Ordering::Relaxed);
+    }
+
     /// No request has begun.
     pub(crate) fn rests(&self) -> bool {
-        self.is(Phase::New) || self.is(Phase::Idle)
+        self.is(Phase::New) || self.is(Phase::Idle) || self.is(Phase::Waiting)
+    }
+
+    /// The answer is out.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.is(Phase::Idle)
+    }
+
+    /// It rests between two requests.
+    pub(crate) fn waits(&self) -> bool {
+        self.is(Phase::Waiting)
+    }
+
+    /// A request has begun, and more of its head is waited for.
+    pub(crate) fn is_begun(&self) -> bool {
+        self.is(Phase::Begun)
     }
 
     /// An answer is on its way.
@@ -74,19 +103,23 @@ impl Watch {
         self.is(Phase::Closing)
     }
 
+    /// Since when it has been at that.
+    pub(crate) fn since(&self) -> Instant {
+        self.born + Duration::from_millis(self.state.load(Ordering::Relaxed) >> 8)
+    }
+
     /// When the patience with what the connection is at ends.
     pub(crate) fn deadline(&self, limits: &Limits) -> Instant {
-        let since = self.born + Duration::from_millis(self.state.load(Ordering::Relaxed) >> 8);
-        let patience = if self.is(Phase::New) || self.is(Phase::Head) {
+        let patience = if self.is(Phase::New) || self.is(Phase::Begun) || self.is(Phase::Head) {
             limits.head_time
-        } else if self.is(Phase::Idle) || self.answers() {
+        } else if self.rests() || self.answers() || self.is(Phase::Ending) {
             limits.idle_time
         } else if self.closes() {
             LINGER
         } else {
             NO_DEADLINE
         };
-        since + patience
+        self.since() + patience
     }
 
     fn is(&self, phase: Phase) -> bool {

@@ -7,8 +7,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response};
 use tokio::runtime;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::Instant;
@@ -16,6 +14,7 @@ use tracing::{error, warn};
 
 use crate::Limits;
 use crate::connection::{Common, Connections};
+use crate::exchange::Handler;
 use crate::observer::Observer;
 use crate::request_id::RequestIds;
 
@@ -147,23 +146,15 @@ struct Worker {
 }
 
 impl Workers {
-    pub(crate) fn start<H>(
+    pub(crate) fn start<H: Handler>(
         handler: &Arc<H>,
         limits: &Limits,
         shared: &Arc<Shared>,
-    ) -> io::Result<Self>
-    where
-        H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
-    {
+    ) -> io::Result<Self> {
         let start = |number| {
             let load = Arc::<Load>::default();
-            let connections = Connections::new(Common {
-                handler: Arc::clone(handler),
-                limits: limits.clone(),
-                shared: Arc::clone(shared),
-                load: Arc::clone(&load),
-                overloaded: false,
-            });
+            let connections =
+                Connections::new(Common::new(handler, limits.clone(), shared, &load, false));
             Worker::start(number, connections, load)
         };
         let workers = (0..limits.workers.get()).map(start).collect::<io::Result<_>>()?;
@@ -206,10 +197,11 @@ impl Workers {
 }
 
 impl Worker {
-    fn start<H>(number: usize, connections: Connections<H>, load: Arc<Load>) -> io::Result<Self>
-    where
-        H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
-    {
+    fn start<H: Handler>(
+        number: usize,
+        connections: Connections<H>,
+        load: Arc<Load>,
+    ) -> io::Result<Self> {
         let (queue, mut accepted) = mpsc::unbounded_channel();
         let (ended, done) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
