@@ -9,7 +9,9 @@
 
 #![allow(clippy::result_large_err, reason = "it is what every call of `native_db` returns")]
 
+mod blank;
 mod open;
+mod overlay;
 mod rehearsal;
 
 use std::any::Any;

@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use native_db::{Builder, Database};
 use redb::DatabaseError;
 
-use crate::{MODELS, NativeDbStore, panic_text, rehearsal};
+use crate::{MODELS, NativeDbStore, blank, panic_text, rehearsal};
 
 /// What the engine may keep of the file in memory, in bytes. It keeps what it has read until then,
 /// so that this, and not the size of the file, bounds the memory of a long-lived process.
@@ -141,9 +141,7 @@ fn create(path: &Path) -> Result<Database<'static>, Trouble> {
     unfinished.push(".new");
     let unfinished = Path::new(&unfinished);
 
-    let file = File::create(unfinished).map_err(inaccessible)?;
-    drop(file);
-    let opened = open_or_create(unfinished);
+    let opened = write_blank(unfinished).and_then(|()| open_or_create(unfinished));
     // A link, unlike a renaming, never takes the place of a file that has come up meanwhile.
     let created = opened.and_then(|db| match fs::hard_link(unfinished, path) {
         Ok(()) => Ok(db),
@@ -153,6 +151,15 @@ fn create(path: &Path) -> Result<Database<'static>, Trouble> {
     let db = created?;
     removed?;
     Ok(db)
+}
+
+fn write_blank(path: &Path) -> Result<(), Trouble> {
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
+    let file = file.map_err(inaccessible)?;
+    match catch_unwind(AssertUnwindSafe(|| blank::write(&file))) {
+        Ok(written) => written,
+        Err(panic) => Err((OpenErrorKind::Damaged, panic_text(panic.as_ref()))),
+    }
 }
 
 fn open_or_create(path: &Path) -> Result<Database<'static>, Trouble> {
