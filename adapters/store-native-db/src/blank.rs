@@ -10,6 +10,8 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
+use redb::StorageBackend;
+
 use crate::open::{Trouble, inaccessible, kind_of};
 use crate::overlay::{Overlay, PAGE};
 
@@ -20,7 +22,7 @@ const REGION_PAGES: u32 = 8192;
 const REGION_HEADER_PAGES: u32 = 2;
 
 /// How many pages the first region begins with: a hundred accounts fit in without growth.
-const FIRST_PAGES: u32 = 64;
+const FIRST_PAGES: u32 = 32;
 
 const MAGIC: &[u8] = b"redb\x1a\n\xa9\r\n";
 
@@ -48,7 +50,13 @@ pub(crate) fn write(file: &File) -> Result<(), Trouble> {
         .create_with_backend(overlay.clone())
         .map_err(|error| (kind_of(&error), error.into()))?;
     drop(db);
-    overlay.write_to(file).map_err(inaccessible)
+    // Holes would be filled by one commit after the other, each of which then waits for the file
+    // system's journal: 3 ms instead of 0.3.
+    let written = overlay.len().and_then(|length| {
+        file.set_len(length)?;
+        file.write_all_at(&overlay.read(0, usize::try_from(length).unwrap_or(0))?, 0)
+    });
+    written.map_err(inaccessible)
 }
 
 fn header() -> [u8; HEADER] {

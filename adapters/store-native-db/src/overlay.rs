@@ -34,16 +34,6 @@ impl Overlay {
         Ok(Self { file: Arc::new(file.try_clone()?), written: Arc::new(Mutex::new(written)) })
     }
 
-    /// Makes `file` what it would be, in no particular order and without waiting for the disk.
-    pub(crate) fn write_to(&self, file: &File) -> io::Result<()> {
-        let written = self.written();
-        file.set_len(written.length)?;
-        for (number, page) in &written.pages {
-            file.write_all_at(page, number * PAGE as u64)?;
-        }
-        Ok(())
-    }
-
     fn written(&self) -> MutexGuard<'_, Written> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
