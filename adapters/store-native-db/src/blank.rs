@@ -85,3 +85,55 @@ fn header() -> [u8; HEADER] {
     }
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// If an update of redb writes another header, ours has to follow.
+    #[test]
+    fn the_header_is_the_engines_own_but_for_the_regions() {
+        let file = tempfile::tempfile().expect("a temporary file");
+        let overlay = Overlay::of(&file).expect("an empty file");
+        let db = redb::Builder::new().create_with_backend(overlay.clone()).expect("memory");
+        let engines = overlay.read(0, HEADER).expect("a header");
+        drop(db);
+        let of_regions = 16..40;
+        for (i, (byte, engines)) in header().into_iter().zip(engines).enumerate() {
+            assert!(byte == engines || of_regions.contains(&i), "byte {i}: {byte}, not {engines}");
+        }
+    }
+
+    #[test]
+    fn a_blank_file_is_closed_properly_and_grows_beyond_a_region() {
+        let file = tempfile::tempfile().expect("a temporary file");
+        write(&file).expect("room");
+        let flags = |at: u64| {
+            let mut byte = [0];
+            file.read_exact_at(&mut byte, at).expect("a header");
+            byte[0]
+        };
+        assert_eq!(flags(9) & 0b010, 0, "no repair is needed");
+
+        let table = redb::TableDefinition::<u64, &[u8]>::new("large");
+        let value = vec![1; 4 << 20];
+        let db =
+            redb::Builder::new().create_file(file.try_clone().expect("a file")).expect("blank");
+        let transaction = db.begin_write().expect("a transaction");
+        let mut large = transaction.open_table(table).expect("a table");
+        for i in 0..10 {
+            large.insert(i, value.as_slice()).expect("room");
+        }
+        drop(large);
+        transaction.commit().expect("room");
+        drop(db);
+
+        let mut db = redb::Builder::new().create_file(file).expect("the same database");
+        assert!(db.check_integrity().expect("a readable database"));
+        let read = db.begin_read().expect("a transaction").open_table(table).expect("the table");
+        for i in 0..10 {
+            let found = read.get(i).expect("readable").expect("it is there");
+            assert!(found.value() == value);
+        }
+    }
+}

@@ -11,6 +11,7 @@ use std::sync::Mutex;
 use native_db::{Builder, Database};
 use redb::DatabaseError;
 
+use crate::cache::Cache;
 use crate::{MODELS, NativeDbStore, blank, panic_text, rehearsal};
 
 /// What the engine may keep of the file in memory, in bytes. It keeps what it has read until then,
@@ -44,15 +45,19 @@ impl NativeDbStore {
             Err(error) => Err(inaccessible(error)),
         };
         match opened {
-            Ok(db) => Ok(Self { db, unreadable: Mutex::default() }),
+            Ok(db) => Ok(Self::of(db)),
             Err((kind, cause)) => Err(OpenError { path: path.to_owned(), kind, cause }),
         }
+    }
+
+    fn of(db: Database<'static>) -> Self {
+        Self { db, found: Cache::default(), unreadable: Mutex::default() }
     }
 
     /// A store that is gone with the process, for tests.
     pub fn in_memory() -> Result<Self, OpenError> {
         match builder().create_in_memory(&MODELS) {
-            Ok(db) => Ok(Self { db, unreadable: Mutex::default() }),
+            Ok(db) => Ok(Self::of(db)),
             Err(error) => {
                 let (kind, cause) = classify(error);
                 Err(OpenError { path: "memory".into(), kind, cause })
