@@ -21,7 +21,8 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 ///
 /// An account that is there never changes, as `NativeDbStore::add` leaves it as it is. So what is
 /// kept here stays right, and nothing is dropped but for another one. Whoever makes accounts change
-/// has to drop them here, behind the commit and before it is answered.
+/// has to drop them here, behind the commit and before it is answered, and to see to it that a read
+/// that began before does not put back what it has found.
 #[derive(Default)]
 pub(crate) struct Cache {
     /// None before the first account comes: a store at rest pays nothing for it.
@@ -55,8 +56,8 @@ impl Cache {
     }
 }
 
-/// 500 numbers of one length that follow each other, as seeded ids do, have a slot each. Ids may be made to share
-/// one, but only those of accounts that are there matter, and each then costs a read.
+/// 500 numbers of one length that follow each other, as seeded ids do, have a slot each. Ids may be
+/// made to share one, but only those of accounts that are there matter, and each then costs a read.
 fn slot_of(id: &str) -> usize {
     let number =
         id.bytes().fold(0_u64, |number, byte| number.wrapping_mul(10).wrapping_add(byte.into()));
