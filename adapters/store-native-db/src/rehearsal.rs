@@ -12,6 +12,9 @@ use crate::overlay::Overlay;
 /// start wait; what is wrong with it comes out when it is read, as an error of that look-up.
 const VERIFIED_UP_TO: u64 = 32 << 20;
 
+/// What the engine may keep of the file meanwhile, in bytes. The allocator would not give back more.
+const CACHE_SIZE: usize = 512 << 10;
+
 /// The table in which `native_db` notes its version, in every file of its own.
 const NATIVE_DB_TABLE: &str = "metadata";
 
@@ -21,6 +24,7 @@ pub(crate) fn open(file: &File) -> Result<(), Trouble> {
     let length = file.metadata().map_err(inaccessible)?.len();
     let overlay = Overlay::of(file).map_err(inaccessible)?;
     let mut db = redb::Builder::new()
+        .set_cache_size(CACHE_SIZE)
         .create_with_backend(overlay)
         .map_err(|error| (kind_of(&error), error.into()))?;
     if length <= VERIFIED_UP_TO {
