@@ -17,10 +17,48 @@ fn on_disk(accounts: u64) -> (tempfile::TempDir, NativeDbStore) {
     (folder, store)
 }
 
+fn id(number: u64) -> AccountId {
+    AccountId::new(number.to_string()).expect("a few bytes")
+}
+
+/// The same one each time, which is in the store's cache.
 #[divan::bench(sample_size = 1000, args = [100, 10_000, 1_000_000])]
-fn find_the_middle_one_of(bencher: Bencher, accounts: u64) {
+fn find_one_of(bencher: Bencher, accounts: u64) {
     let (_folder, store) = on_disk(accounts);
-    let id = AccountId::new((10_000 + accounts / 2).to_string()).expect("a few bytes");
+    let id = id(10_000 + accounts / 2);
+    bencher.bench_local(|| store.find(&id));
+}
+
+/// The same one each time, from as many threads as there are cores.
+#[divan::bench(sample_size = 1000, threads = 0)]
+fn find_one_of_100_from_all_cores(bencher: Bencher) {
+    let (_folder, store) = on_disk(100);
+    let id = id(10_050);
+    bencher.bench(|| store.find(&id));
+}
+
+/// All of them in no order: more than the store's cache has room for, but for the hundred.
+#[divan::bench(sample_size = 1000, args = [100, 10_000, 1_000_000])]
+fn find_any_of(bencher: Bencher, accounts: u64) {
+    let (_folder, store) = on_disk(accounts);
+    let mut state = 1_u64;
+    let ids: Vec<_> = std::iter::repeat_with(|| {
+        // Knuth's MMIX: the same numbers each time.
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        id(10_000 + (state >> 33) % accounts)
+    })
+    .take(100_000)
+    .collect();
+    let mut next = ids.iter().cycle();
+    bencher.bench_local(|| store.find(next.next().expect("endless")));
+}
+
+/// An id that no account has, which is read each time.
+#[divan::bench(sample_size = 1000, args = [100, 10_000, 1_000_000])]
+fn find_none_of(bencher: Bencher, accounts: u64) {
+    let (_folder, store) = on_disk(accounts);
+    let id = id(10_000 + accounts);
     bencher.bench_local(|| store.find(&id));
 }
 

@@ -1,19 +1,24 @@
 //! The embedded store: accounts in one file, by `native_db`.
 //!
 //! It opens a file or creates it whole, seeds it in one transaction, finds, and checks itself by a
-//! real read. It is not a cache and not a schema tool: what `native_db` keeps is a record of its own,
-//! and the core's [`Account`] comes out.
+//! real read. Accounts found lately are found again without asking the engine; the check always asks
+//! it. It is not a schema tool: what `native_db` keeps is a record of its own, and the core's
+//! [`Account`] comes out.
 //!
 //! redb, the engine beneath `native_db`, answers much of what can be wrong with a file by a panic.
 //! None gets out of here: each becomes an error with the panic's text as its cause.
 
 #![allow(clippy::result_large_err, reason = "it is what every call of `native_db` returns")]
 
+mod blank;
+mod cache;
 mod open;
+mod overlay;
 mod rehearsal;
 
 use std::any::Any;
 use std::error::Error;
+use std::io;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -25,10 +30,16 @@ use native_db::{Database, Models, ToKey, native_db};
 use native_model::{Model, native_model};
 use serde::{Deserialize, Serialize};
 
+use cache::Cache;
+
 pub use open::{OpenError, OpenErrorKind};
 
 /// How many accounts are handled between two reports of progress.
 const PROGRESS_EVERY: u64 = 1000;
+
+/// The longest name there can be, in bytes: a record has to fit into a region of the file, see
+/// `blank`, several times.
+const MAX_NAME: usize = 8 << 20;
 
 /// The first id that seeding gives: the original's users know it.
 const FIRST_SEEDED_ID: u64 = 10_000;
@@ -52,6 +63,7 @@ struct Record {
 /// Accounts in a file, or in memory. One process at a time has a file open.
 pub struct NativeDbStore {
     db: Database<'static>,
+    found: Cache,
     /// The account that could not be read last.
     unreadable: Mutex<Option<AccountId>>,
 }
@@ -87,6 +99,8 @@ impl NativeDbStore {
     /// Adds those accounts whose ids are not taken, in one transaction. Those that are there stay
     /// as they are.
     ///
+    /// A name has 8 MiB at the most; a longer one is an error, and nothing is written.
+    ///
     /// `progress` hears, every thousand accounts, how many have been handled, and may stop it all.
     pub fn add(
         &self,
@@ -99,6 +113,10 @@ impl NativeDbStore {
             let empty = transaction.len().primary::<Record>()? == 0;
             let mut written = 0;
             for (handled, account) in (1..).zip(accounts) {
+                if account.name.len() > MAX_NAME {
+                    let error = io::Error::other(format!("the name of {} is too long", account.id));
+                    return Err(error.into());
+                }
                 if empty || !is_there(&transaction, account.id.as_str())? {
                     let id = account.id.as_str().to_owned();
                     transaction.insert(Record { id, name: account.name })?;
@@ -144,8 +162,15 @@ impl NativeDbStore {
 
 impl AccountStore for NativeDbStore {
     fn find(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        if let Some(account) = self.found.get(id) {
+            return Ok(Some(account));
+        }
         let record = self.read(id).inspect_err(|_| *self.unreadable() = Some(id.clone()))?;
-        Ok(record.map(|record| Account { id: id.clone(), name: record.name }))
+        let account = record.map(|record| Account { id: id.clone(), name: record.name });
+        if let Some(account) = &account {
+            self.found.put(account);
+        }
+        Ok(account)
     }
 
     /// Reads and decodes the first record, in a transaction of its own. If an account could not be

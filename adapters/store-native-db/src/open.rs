@@ -11,7 +11,8 @@ use std::sync::Mutex;
 use native_db::{Builder, Database};
 use redb::DatabaseError;
 
-use crate::{MODELS, NativeDbStore, panic_text, rehearsal};
+use crate::cache::Cache;
+use crate::{MODELS, NativeDbStore, blank, panic_text, rehearsal};
 
 /// What the engine may keep of the file in memory, in bytes. It keeps what it has read until then,
 /// so that this, and not the size of the file, bounds the memory of a long-lived process.
@@ -44,15 +45,19 @@ impl NativeDbStore {
             Err(error) => Err(inaccessible(error)),
         };
         match opened {
-            Ok(db) => Ok(Self { db, unreadable: Mutex::default() }),
+            Ok(db) => Ok(Self::of(db)),
             Err((kind, cause)) => Err(OpenError { path: path.to_owned(), kind, cause }),
         }
+    }
+
+    fn of(db: Database<'static>) -> Self {
+        Self { db, found: Cache::default(), unreadable: Mutex::default() }
     }
 
     /// A store that is gone with the process, for tests.
     pub fn in_memory() -> Result<Self, OpenError> {
         match builder().create_in_memory(&MODELS) {
-            Ok(db) => Ok(Self { db, unreadable: Mutex::default() }),
+            Ok(db) => Ok(Self::of(db)),
             Err(error) => {
                 let (kind, cause) = classify(error);
                 Err(OpenError { path: "memory".into(), kind, cause })
@@ -141,9 +146,7 @@ fn create(path: &Path) -> Result<Database<'static>, Trouble> {
     unfinished.push(".new");
     let unfinished = Path::new(&unfinished);
 
-    let file = File::create(unfinished).map_err(inaccessible)?;
-    drop(file);
-    let opened = open_or_create(unfinished);
+    let opened = write_blank(unfinished).and_then(|()| open_or_create(unfinished));
     // A link, unlike a renaming, never takes the place of a file that has come up meanwhile.
     let created = opened.and_then(|db| match fs::hard_link(unfinished, path) {
         Ok(()) => Ok(db),
@@ -153,6 +156,15 @@ fn create(path: &Path) -> Result<Database<'static>, Trouble> {
     let db = created?;
     removed?;
     Ok(db)
+}
+
+fn write_blank(path: &Path) -> Result<(), Trouble> {
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
+    let file = file.map_err(inaccessible)?;
+    match catch_unwind(AssertUnwindSafe(|| blank::write(&file))) {
+        Ok(written) => written,
+        Err(panic) => Err((OpenErrorKind::Damaged, panic_text(panic.as_ref()))),
+    }
 }
 
 fn open_or_create(path: &Path) -> Result<Database<'static>, Trouble> {

@@ -1,35 +1,31 @@
 //! Opening a database without touching its file: what the engine writes stays in memory.
 
-use std::collections::HashMap;
 use std::fs::File;
-use std::io;
-use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use redb::{Database, StorageBackend, TableHandle};
+use redb::{Database, TableHandle};
 
 use crate::OpenErrorKind;
 use crate::open::{Trouble, damaged, inaccessible, kind_of};
+use crate::overlay::Overlay;
 
 /// Up to this size, in bytes, every page that is in use is verified. A larger file would make the
 /// start wait; what is wrong with it comes out when it is read, as an error of that look-up.
 const VERIFIED_UP_TO: u64 = 32 << 20;
 
+/// What the engine may keep of the file meanwhile, in bytes. The allocator would not give back more.
+const CACHE_SIZE: usize = 512 << 10;
+
 /// The table in which `native_db` notes its version, in every file of its own.
 const NATIVE_DB_TABLE: &str = "metadata";
-
-const PAGE: usize = 4096;
 
 /// Opens the database in `file` as far as the engine ever goes: repair, tables, a commit. Panics
 /// where the engine does.
 pub(crate) fn open(file: &File) -> Result<(), Trouble> {
     let length = file.metadata().map_err(inaccessible)?.len();
-    let written = Written { length, unchanged: length, pages: HashMap::new() };
-    let backend =
-        CopyOnWrite { file: file.try_clone().map_err(inaccessible)?, written: Mutex::new(written) };
+    let overlay = Overlay::of(file).map_err(inaccessible)?;
     let mut db = redb::Builder::new()
-        .create_with_backend(backend)
+        .set_cache_size(CACHE_SIZE)
+        .create_with_backend(overlay)
         .map_err(|error| (kind_of(&error), error.into()))?;
     if length <= VERIFIED_UP_TO {
         db.check_integrity().map_err(|error| (kind_of(&error), error.into()))?;
@@ -44,92 +40,4 @@ fn commit_as_native_db_does(db: &Database) -> Result<(), Trouble> {
         return Err((OpenErrorKind::NotADatabase, "it holds the tables of another program".into()));
     }
     transaction.commit().map_err(damaged)
-}
-
-/// A file that is only read, with what has been "written" to it laid over it.
-#[derive(Debug)]
-struct CopyOnWrite {
-    file: File,
-    written: Mutex<Written>,
-}
-
-#[derive(Debug)]
-struct Written {
-    /// How long the file would be by now.
-    length: u64,
-    /// Up to where the file itself still counts: it would have been cut there and have grown again.
-    unchanged: u64,
-    pages: HashMap<u64, Vec<u8>>,
-}
-
-impl CopyOnWrite {
-    fn written(&self) -> MutexGuard<'_, Written> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn read_over(&self, written: &Written, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; len];
-        let from_file = written.unchanged.saturating_sub(offset);
-        let from_file = usize::try_from(from_file).map_or(len, |most| most.min(len));
-        self.file.read_exact_at(&mut bytes[..from_file], offset)?;
-        for (number, in_page, in_bytes) in pages(offset, len) {
-            if let Some(page) = written.pages.get(&number) {
-                bytes[in_bytes].copy_from_slice(&page[in_page]);
-            }
-        }
-        Ok(bytes)
-    }
-}
-
-impl StorageBackend for CopyOnWrite {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.written().length)
-    }
-
-    fn read(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
-        let written = self.written();
-        if offset.saturating_add(len as u64) > written.length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        self.read_over(&written, offset, len)
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        let mut written = self.written();
-        written.length = len;
-        written.unchanged = written.unchanged.min(len);
-        written.pages.retain(|number, _| number * (PAGE as u64) < len);
-        Ok(())
-    }
-
-    fn sync_data(&self, _: bool) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        let mut written = self.written();
-        for (number, in_page, in_data) in pages(offset, data.len()) {
-            if !written.pages.contains_key(&number) {
-                let page = self.read_over(&written, number * PAGE as u64, PAGE)?;
-                written.pages.insert(number, page);
-            }
-            if let Some(page) = written.pages.get_mut(&number) {
-                page[in_page].copy_from_slice(&data[in_data]);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// The pages that `len` bytes from `offset` on touch: number, part of the page, part of the bytes.
-fn pages(offset: u64, len: usize) -> impl Iterator<Item = (u64, Range<usize>, Range<usize>)> {
-    let first = offset / PAGE as u64;
-    let skipped = usize::try_from(offset % PAGE as u64).unwrap_or(0);
-    let end = skipped + len;
-    (0..end.div_ceil(PAGE)).map(move |i| {
-        let page = i * PAGE;
-        let from = skipped.max(page);
-        let to = end.min(page + PAGE);
-        (first + i as u64, from - page..to - page, from - skipped..to - skipped)
-    })
 }

@@ -102,6 +102,25 @@ fn stopping_leaves_no_account_behind() {
     assert_eq!(store.seed(5000, silent).expect("room"), Added::Written(5000));
 }
 
+#[test]
+fn a_name_has_eight_mebibytes_at_the_most() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("accounts.db");
+    let name = |length| "x".repeat(length);
+    let store = NativeDbStore::open(&file).expect("a new database");
+    let longest = (0..10).map(|i| account(&format!("longest {i}"), &name(8 << 20)));
+    assert_eq!(store.add(longest, silent).expect("room"), Added::Written(10));
+    let longer = [account("short", "Alice"), account("longer", &name((8 << 20) + 1))];
+    store.add(longer, silent).expect_err("it does not fit into a region of the file");
+    assert_eq!(name_of(&store, "short"), None);
+    drop(store);
+    let store = NativeDbStore::open(&file).expect("the same database");
+    store.seed(100, silent).expect("room");
+    for i in 0..10 {
+        assert!(name_of(&store, &format!("longest {i}")) == Some(name(8 << 20)));
+    }
+}
+
 /// A copy of the file at any moment is what a killed process leaves behind.
 #[test]
 fn a_file_copied_while_it_is_being_seeded_has_all_accounts_or_none() {
