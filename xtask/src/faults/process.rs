@@ -102,6 +102,10 @@ impl Process {
         self.said.iter().any(|line| line.contains(what))
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn terminate(&self) -> Result<()> {
         signal(self.child.id(), Signal::SIGTERM)
     }
