@@ -96,7 +96,7 @@ impl Load {
             let stream = TcpStream::connect(at).context("cannot connect")?;
             stream.set_nonblocking(true)?;
             stream.set_nodelay(true)?;
-            let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLET;
+            let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
             epoll.add(&stream, EpollEvent::new(flags, number))?;
             let sent = Instant::now();
             Ok(Connection {
@@ -131,7 +131,8 @@ impl Load {
             now = Instant::now();
             for event in &events[..ready] {
                 let connection = &mut self.connections[usize::try_from(event.data())?];
-                match connection.receive(&mut buffer, &self.request) {
+                let ends = event.events().contains(EpollFlags::EPOLLRDHUP);
+                match connection.receive(&mut buffer, &self.request, ends) {
                     Received::Part => {}
                     Received::All => {
                         now = Instant::now();
@@ -178,7 +179,7 @@ impl Connection {
         let _ = self.stream.write(bytes);
     }
 
-    fn receive(&mut self, buffer: &mut [u8], request: &Request) -> Received {
+    fn receive(&mut self, buffer: &mut [u8], request: &Request, ends: bool) -> Received {
         while self.open {
             let received = match self.stream.read(buffer) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -199,7 +200,8 @@ impl Connection {
             if self.received == self.expected {
                 return Received::All;
             }
-            if received < buffer.len() {
+            // More of it comes with an event of its own; an end that is there already does not.
+            if received < buffer.len() && !ends {
                 break;
             }
         }
@@ -275,7 +277,47 @@ fn digits(number: u64) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::thread;
+
     use super::*;
+
+    const ANSWER: &str = "HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n{\"id\":\"10042\"}";
+
+    /// What becomes of one request, after a first one, when it is answered like this.
+    fn answered(answer: &'static str) -> (u64, u64) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let at = listener.local_addr().unwrap();
+        let server = thread::spawn(move || {
+            for answer in [ANSWER, answer] {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 1024]).unwrap();
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        });
+        let load = Load::connect(at, Shape::new(1, 1)).unwrap();
+        let answers = load.run(Duration::ZERO).unwrap();
+        server.join().unwrap();
+        assert_eq!(answers.requests, u64::from(answer == ANSWER));
+        (answers.wrong, answers.lost)
+    }
+
+    #[test]
+    fn an_answer_that_is_not_the_right_one_is_wrong() {
+        assert_eq!(answered(ANSWER), (0, 0));
+        assert_eq!(
+            answered("HTTP/1.1 503 No\r\ncontent-length: 14\r\n\r\n{\"id\":\"10042\"}"),
+            (1, 0)
+        );
+        let longer = "HTTP/1.1 200 OK\r\ncontent-length: 15\r\n\r\n{\"id\":\"10042\"}.";
+        assert_eq!(answered(longer), (1, 0));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_come_is_lost() {
+        assert_eq!(answered(""), (0, 1));
+        assert_eq!(answered(&ANSWER[..20]), (0, 1));
+    }
 
     #[test]
     fn the_connections_are_shared_out_among_threads() {
