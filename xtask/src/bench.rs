@@ -164,7 +164,6 @@ impl Drop for Bench {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    ensure!(cfg!(target_os = "linux"), "bench needs Linux: it looks at processes through /proc");
     let parts = if args.parts.is_empty() { Part::value_variants() } else { &args.parts };
     let draws = args.svg.is_none() || parts.contains(&Part::Throughput);
     ensure!(draws, "--svg draws the throughput, which is not measured");

@@ -1,5 +1,7 @@
 //! The command line of `bench`, as far as it can be told without measuring.
 
+#![cfg(target_os = "linux")]
+
 use std::process::Command;
 
 fn xtask(args: &[&str]) -> (Option<i32>, String) {
