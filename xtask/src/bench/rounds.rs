@@ -68,15 +68,17 @@ pub(super) fn measure(
         for number in order {
             let (taken, retries) = &mut samples[number];
             let mut sample = take(&entries[number], place, bench.cores, bench.time)?;
+            let mut others = sample.others;
             for _ in 0..RETRIES {
                 if sample.others <= OTHERS || sample.errors > 0 {
                     break;
                 }
                 *retries += 1;
-                let others = 100.0 * sample.others;
-                eprintln!("    others used {others:.0} % of a core; the sample is taken again");
+                let percent = 100.0 * others;
+                eprintln!("    others used {percent:.0} % of a core; the sample is taken again");
                 thread::sleep(PAUSE);
                 let again = take(&entries[number], place, bench.cores, bench.time)?;
+                others = again.others;
                 if again.errors > 0 || again.others < sample.others {
                     sample = again;
                 }
