@@ -6,7 +6,7 @@ mod attack;
 mod crash;
 mod disk;
 mod limits;
-mod process;
+pub(crate) mod process;
 mod saturation;
 mod suites;
 
@@ -203,7 +203,7 @@ pub(crate) fn arch() -> &'static str {
 }
 
 /// What is in the way of being ended may be anywhere, so that this does not wait for it.
-fn end_when_interrupted(folder: PathBuf) -> Result<()> {
+pub(crate) fn end_when_interrupted(folder: PathBuf) -> Result<()> {
     let interrupt = Interrupt::listen()?;
     thread::spawn(move || {
         while !interrupt.within(Duration::from_hours(1)) {}

@@ -88,7 +88,8 @@ impl Client {
 fn complete(bytes: &[u8]) -> Option<Reply> {
     let head = bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
     let text = String::from_utf8_lossy(bytes);
-    let length = text.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
+    let lower = text.to_ascii_lowercase();
+    let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
     if bytes.len() < head + length.map_or(0, |length| length.parse().unwrap_or(0)) {
         return None;
     }

@@ -1,6 +1,9 @@
 //! `cargo xtask`: builds, checks, ships and heals accountservice. This file reads the command line
 //! and hands over; each command lives in the file of its name.
 
+// It measures through epoll and `/proc`.
+#[cfg(target_os = "linux")]
+mod bench;
 mod check;
 mod command;
 mod converge;
@@ -124,6 +127,16 @@ enum Task {
     },
     /// Put the static binaries through overload, faults and attacks, and print a table
     Faults(faults::Args),
+    /// Measure the static binaries: throughput against a floor, memory, start, size, growth
+    ///
+    /// Every figure that has a goal is shown with it. A goal that is missed is no failure; a wrong or
+    /// a lost answer is. Needs Linux and two cores; takes five minutes, and an idle machine.
+    #[cfg(target_os = "linux")]
+    Bench(bench::Args),
+    /// The server that `bench` compares with
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Floor(bench::floor::Args),
     /// Run the image in a container under load, and see that memory and descriptors stay flat
     Soak(soak::Args),
     /// Remove the service and wait until it is gone
@@ -164,6 +177,10 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::E2e { binaries } => e2e::run(binaries.as_deref()).map(done),
         Task::Faults(args) => faults::run(&args),
+        #[cfg(target_os = "linux")]
+        Task::Bench(args) => bench::run(&args),
+        #[cfg(target_os = "linux")]
+        Task::Floor(args) => bench::floor::run(&args).map(done),
         Task::Soak(args) => soak::run(&args),
         Task::Destroy { all, names } => destroy::run(&names.settings()?, all).map(Exit::into),
     }

@@ -102,8 +102,12 @@ impl Process {
         self.said.iter().any(|line| line.contains(what))
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub(crate) fn terminate(&self) -> Result<()> {
-        signal(self.child.id(), Signal::SIGTERM)
+        signal(self.id(), Signal::SIGTERM)
     }
 
     pub(crate) fn has_ended(&mut self) -> Result<bool> {
@@ -127,7 +131,7 @@ impl Process {
             ensure!(start.elapsed() < time, "it still runs after {time:?}");
             thread::sleep(Duration::from_millis(1));
         };
-        lock(&LIVING).remove(&self.child.id());
+        lock(&LIVING).remove(&self.id());
         // The end of both streams ends this.
         self.said.extend(self.lines.iter());
         Ok(status)
@@ -135,22 +139,22 @@ impl Process {
 
     /// A line of `/proc/ID/status`, in KiB.
     pub(crate) fn memory(&self, key: &str) -> Option<u64> {
-        memory(self.child.id(), key)
+        memory(self.id(), key)
     }
 
     pub(crate) fn descriptors(&self) -> Result<usize> {
-        descriptors(self.child.id())
+        descriptors(self.id())
     }
 
     /// Cuts the number of descriptors that it may open.
     pub(crate) fn limit_descriptors(&self, most: u64) -> Result<()> {
-        let (id, limit) = (self.child.id().to_string(), format!("--nofile={most}:{most}"));
+        let (id, limit) = (self.id().to_string(), format!("--nofile={most}:{most}"));
         Cmd::new("prlimit", ["--pid", &id, &limit]).read().map(drop)
     }
 
     /// Processor time so far, in user and system mode. The unit of `/proc` is 10 ms.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.id()))?;
         let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
         let ticks = fields.skip(11).take(2).map(str::parse::<u64>).sum::<Result<u64, _>>()?;
         Ok(Duration::from_millis(ticks * 10))
