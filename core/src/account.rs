@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use arrayvec::ArrayString;
+
 /// An account, as every store hands it out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
@@ -16,19 +18,17 @@ pub struct Account {
 ///
 /// Whoever holds one need not check it again.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AccountId(String);
+pub struct AccountId(ArrayString<{ AccountId::MAX_LEN }>);
 
 impl AccountId {
     /// The longest id there can be, in bytes of UTF-8.
     pub const MAX_LEN: usize = 64;
 
     /// Takes `id` as it is.
-    pub fn new(id: impl Into<String>) -> Result<Self, AccountIdError> {
-        let id = id.into();
-        match id.len() {
-            0 => Err(AccountIdError::Empty),
-            1..=Self::MAX_LEN => Ok(Self(id)),
-            _ => Err(AccountIdError::TooLong),
+    pub fn new(id: impl AsRef<str>) -> Result<Self, AccountIdError> {
+        match id.as_ref() {
+            "" => Err(AccountIdError::Empty),
+            id => ArrayString::from(id).map(Self).map_err(|_| AccountIdError::TooLong),
         }
     }
 

@@ -34,8 +34,9 @@ pub fn problem(status: StatusCode, detail: &str) -> Response<Bytes> {
         status: u16,
         detail: &'a str,
     }
-    let body = to_json(
-        128,
+    let mut body = Vec::with_capacity(128);
+    push_json(
+        &mut body,
         &Problem {
             // RFC 9457, section 4.2.1: nothing beyond what the status code says.
             r#type: "about:blank",
@@ -44,7 +45,7 @@ pub fn problem(status: StatusCode, detail: &str) -> Response<Bytes> {
             detail,
         },
     );
-    build(status, Some("application/problem+json"), body)
+    build(status, Some("application/problem+json"), body.into())
 }
 
 /// A 503 that asks the client to come back in a second.
@@ -64,13 +65,10 @@ pub(crate) fn with_cause(
     response
 }
 
-/// Serializes what consists of strings and numbers only, which cannot fail, into a buffer of `size`
-/// bytes: the right size saves an allocation.
-pub(crate) fn to_json(size: usize, value: &impl Serialize) -> Bytes {
-    let mut body = Vec::with_capacity(size);
-    match serde_json::to_writer(&mut body, value) {
-        Ok(()) => body.into(),
-        Err(error) => unreachable!("strings and numbers are JSON: {error}"),
+/// Appends what consists of strings and numbers only, which cannot fail.
+pub(crate) fn push_json(body: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
+    if let Err(error) = serde_json::to_writer(body, value) {
+        unreachable!("strings and numbers are JSON: {error}");
     }
 }
 
@@ -86,7 +84,38 @@ fn build(status: StatusCode, content_type: Option<&'static str>, body: Bytes) ->
     response
 }
 
-/// One allocation, where `HeaderValue::from` makes two.
+/// The numbers from 10 to 999, one after the other: nearly all lengths there are.
+static TWO_DIGITS: [u8; 2 * 90] = numbers(10);
+static THREE_DIGITS: [u8; 3 * 900] = numbers(100);
+
+const fn numbers<const SIZE: usize>(first: usize) -> [u8; SIZE] {
+    let mut digits = [0; SIZE];
+    let (mut number, mut end) = (first, 0);
+    while end < SIZE {
+        let mut rest = number;
+        let mut place = 1;
+        while place * 10 <= number {
+            place *= 10;
+        }
+        while place > 0 {
+            digits[end] = DIGITS[rest / place];
+            rest %= place;
+            place /= 10;
+            end += 1;
+        }
+        number += 1;
+    }
+    digits
+}
+
+const DIGITS: [u8; 10] = *b"0123456789";
+
+/// Without an allocation, where `HeaderValue::from` makes two.
 fn decimal(number: usize) -> HeaderValue {
-    HeaderValue::try_from(number.to_string()).unwrap_or_else(|_| HeaderValue::from(number))
+    let digits = match number {
+        10..100 => &TWO_DIGITS[2 * (number - 10)..][..2],
+        100..1000 => &THREE_DIGITS[3 * (number - 100)..][..3],
+        _ => return HeaderValue::from(number),
+    };
+    str::from_utf8(digits).map_or_else(|_| HeaderValue::from(number), HeaderValue::from_static)
 }

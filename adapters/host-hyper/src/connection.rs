@@ -122,13 +122,13 @@ impl<H> Connection<H> {
     pub(crate) fn handle(
         &self,
         request: Request<Bytes>,
-        now: Instant,
+        now: Duration,
     ) -> thread::Result<Response<Bytes>>
     where
         H: Handler,
     {
-        let Common { handler, shared, load, .. } = &*self.common;
-        load.handling(shared, now);
+        let Common { handler, load, .. } = &*self.common;
+        load.handling(now);
         let result = catch_unwind(AssertUnwindSafe(|| handler(request)));
         load.handled();
         result
@@ -150,7 +150,7 @@ impl<H: Handler> Connections<H> {
         let prepared = prepare(stream);
         let stream =
             prepared.inspect_err(|error| debug!(%peer, "Lost a connection: {error}")).ok()?;
-        let watch = Arc::new(Watch::new());
+        let watch = Arc::new(Watch::new(self.common.shared.born()));
         let socket = Socket::new(stream, Arc::clone(&watch));
         let connection =
             Connection { common: Arc::clone(&self.common), peer, watch: Arc::clone(&watch) };

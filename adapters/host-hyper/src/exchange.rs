@@ -7,6 +7,7 @@ use std::fmt::{self, Write as _};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use accountservice_core::response::{Cause, problem};
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, req
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::service::Service;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 use tracing::{Level, debug, enabled, error};
 
 use crate::Limits;
@@ -51,7 +52,7 @@ impl<H: Handler> Service<Request<Incoming>> for Exchanges<H> {
             id: connection.request_ids().of(&head.headers),
             started,
             // Nobody needs a chunked body here, and what a proxy in front makes of one may differ.
-            last: head.headers.contains_key(TRANSFER_ENCODING),
+            last: !body.is_end_stream() && head.headers.contains_key(TRANSFER_ENCODING),
         };
         match admit(&head, &body, connection.limits()) {
             Ok(()) if body.is_end_stream() => {
@@ -64,7 +65,7 @@ impl<H: Handler> Service<Request<Incoming>> for Exchanges<H> {
                     match read(body, connection.limits()).await {
                         Ok(body) => {
                             let request = Request::from_parts(head, body);
-                            line.answer(request, Instant::now(), &connection)
+                            line.answer(request, connection.watch.now(), &connection)
                         }
                         Err(refusal) => line.refuse(refusal, &connection),
                     }
@@ -100,7 +101,7 @@ struct Line {
     method: Method,
     uri: Uri,
     id: HeaderValue,
-    started: Instant,
+    started: Duration,
     /// No further request is read from this connection.
     last: bool,
 }
@@ -109,7 +110,7 @@ impl Line {
     fn answer<H: Handler>(
         self,
         mut request: Request<Bytes>,
-        now: Instant,
+        now: Duration,
         connection: &Connection<H>,
     ) -> Response<Full<Bytes>> {
         if let Some(state) = connection.host_state() {
@@ -144,7 +145,7 @@ impl Line {
         }
         let ends = self.last || connection.ends();
         let phase = if ends { Phase::Ending } else { Phase::Answering };
-        let time = connection.watch.enter(phase) - self.started;
+        let time = connection.watch.enter(phase).saturating_sub(self.started);
         connection.observer().answered(self.uri.path(), status, time);
         if enabled!(Level::DEBUG) {
             let (peer, status, bytes) = (connection.peer, status.as_u16(), response.body().len());

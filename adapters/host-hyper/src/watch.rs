@@ -46,24 +46,29 @@ pub(crate) enum Phase {
 /// it; what is atomic here is so for the compiler's peace.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    born: Instant,
-    /// Milliseconds since birth, and the phase in the lowest byte.
+    /// When the server was born: all its clocks count from there.
+    origin: Instant,
+    /// Milliseconds since then, and the phase in the lowest byte.
     state: AtomicU64,
 }
 
 impl Watch {
-    pub(crate) fn new() -> Self {
-        Self { born: Instant::now(), state: AtomicU64::new(Phase::New as u64) }
+    pub(crate) fn new(origin: Instant) -> Self {
+        let watch = Self { origin, state: AtomicU64::default() };
+        watch.enter(Phase::New);
+        watch
     }
 
-    /// Says when it was entered.
-    pub(crate) fn enter(&self, phase: Phase) -> Instant {
-        let now = Instant::now();
-        let age = now - self.born;
+    /// Says when it was entered, counted from the origin.
+    pub(crate) fn enter(&self, phase: Phase) -> Duration {
+        let now = self.now();
         // After half a billion years this would be cut off.
-        let millis = age.as_secs() * 1_000 + u64::from(age.subsec_millis());
-        self.state.store(millis << 8 | phase as u64, Ordering::Relaxed);
+        self.state.store(millis(now) << 8 | phase as u64, Ordering::Relaxed);
         now
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.origin.elapsed()
     }
 
     /// Enters a phase in the very moment in which the one before was entered: reading the clock
@@ -105,7 +110,7 @@ impl Watch {
 
     /// Since when it has been at that.
     pub(crate) fn since(&self) -> Instant {
-        self.born + Duration::from_millis(self.state.load(Ordering::Relaxed) >> 8)
+        self.origin + Duration::from_millis(self.state.load(Ordering::Relaxed) >> 8)
     }
 
     /// When the patience with what the connection is at ends.
@@ -125,4 +130,9 @@ impl Watch {
     fn is(&self, phase: Phase) -> bool {
         self.state.load(Ordering::Relaxed) & 0xff == phase as u64
     }
+}
+
+/// Cheaper than `as_millis`, which has 128 bits.
+pub(crate) fn millis(time: Duration) -> u64 {
+    time.as_secs() * 1_000 + u64::from(time.subsec_millis())
 }

@@ -17,6 +17,7 @@ use crate::connection::{Common, Connections};
 use crate::exchange::Handler;
 use crate::observer::Observer;
 use crate::request_id::RequestIds;
+use crate::watch::millis;
 
 /// A handler that takes longer than this is taken for one that never returns: longer than any probe
 /// waits, so that a slow one is not called dead by us before the probe has its own opinion.
@@ -76,9 +77,9 @@ impl Shared {
         self.stalled.load(Ordering::Relaxed)
     }
 
-    /// Milliseconds, never 0.
-    fn millis(&self, now: Instant) -> u64 {
-        u64::try_from((now - self.born).as_millis()).unwrap_or(u64::MAX).max(1)
+    /// What all clocks of this server count from.
+    pub(crate) fn born(&self) -> Instant {
+        self.born
     }
 }
 
@@ -104,8 +105,8 @@ impl Load {
         Slot { load: Arc::clone(load), shared: Arc::clone(shared) }
     }
 
-    pub(crate) fn handling(&self, shared: &Shared, now: Instant) {
-        self.handling_since.store(shared.millis(now), Ordering::Relaxed);
+    pub(crate) fn handling(&self, now: Duration) {
+        self.handling_since.store(millis(now).max(1), Ordering::Relaxed);
     }
 
     pub(crate) fn handled(&self) {
@@ -171,7 +172,7 @@ impl Workers {
     ///
     /// Now is the time to look whether one is: a probe comes by a connection of its own.
     pub(crate) fn hand_out(&self, stream: TcpStream, peer: SocketAddr) {
-        let now = self.shared.millis(Instant::now());
+        let now = millis(self.shared.born.elapsed());
         let stalled = self.workers.iter().any(|worker| worker.load.stalled(now));
         if stalled && !self.shared.stalled.swap(stalled, Ordering::Relaxed) {
             error!("A handler has not returned for {STALLED_AFTER:?}");

@@ -7,11 +7,11 @@ use std::thread;
 use accountservice_core::{Account, AccountId, AccountStore};
 use accountservice_store_native_db::NativeDbStore;
 
-fn id(text: impl Into<String>) -> AccountId {
+fn id(text: impl AsRef<str>) -> AccountId {
     AccountId::new(text).expect("1 to 64 bytes")
 }
 
-fn account(text: impl Into<String>, name: impl Into<String>) -> Account {
+fn account(text: impl AsRef<str>, name: impl Into<String>) -> Account {
     Account { id: id(text), name: name.into() }
 }
 
@@ -21,7 +21,7 @@ fn seeded(count: u64) -> NativeDbStore {
     store
 }
 
-fn name_of(store: &NativeDbStore, text: impl Into<String>) -> Option<String> {
+fn name_of(store: &NativeDbStore, text: impl AsRef<str>) -> Option<String> {
     let id = id(text);
     let found = store.find(&id).expect("a readable store")?;
     assert_eq!(found.id, id);
