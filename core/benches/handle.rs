@@ -28,7 +28,7 @@ impl AccountStore for InMemory {
 fn handle(bencher: Bencher, path: &str) {
     let accounts = (0..100).map(|i| {
         let id = AccountId::new((10_000 + i).to_string()).expect("5 bytes");
-        (id.clone(), Account { id, name: format!("Person_{i}") })
+        (id.clone(), Account { id, name: format!("Person_{i}").into() })
     });
     let service = AccountService::new(InMemory(accounts.collect()), "10.0.0.3");
     bencher

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 use arrayvec::ArrayString;
 
@@ -10,8 +11,9 @@ use arrayvec::ArrayString;
 pub struct Account {
     /// What the account is found by.
     pub id: AccountId,
-    /// The name of its owner: any string, also an empty one.
-    pub name: String,
+    /// The name of its owner: any string, also an empty one. A store may keep it and hand it out
+    /// again without copying it.
+    pub name: Arc<str>,
 }
 
 /// The id of an account: 1 to 64 bytes of UTF-8.

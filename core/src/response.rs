@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde::Serialize;
 
 /// Why an answer is a 503, for the host to log: an extension of the response.
@@ -16,12 +16,17 @@ pub struct Cause(pub Arc<dyn Error + Send + Sync>);
 
 /// An answer without a body.
 pub fn empty(status: StatusCode) -> Response<Bytes> {
-    build(status, None, Bytes::new())
+    build(HeaderMap::new(), status, None, Bytes::new())
 }
 
 /// An answer whose body is already JSON.
 pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
-    build(status, Some("application/json"), body.into())
+    json_in(HeaderMap::new(), status, body.into())
+}
+
+/// As [`json`], with headers that there are already.
+pub(crate) fn json_in(headers: HeaderMap, status: StatusCode, body: Bytes) -> Response<Bytes> {
+    build(headers, status, Some("application/json"), body)
 }
 
 /// An error as problem details, RFC 9457. `detail` is for the one who sent the request: it says
@@ -45,7 +50,7 @@ pub fn problem(status: StatusCode, detail: &str) -> Response<Bytes> {
             detail,
         },
     );
-    build(status, Some("application/problem+json"), body.into())
+    build(HeaderMap::new(), status, Some("application/problem+json"), body.into())
 }
 
 /// A 503 that asks the client to come back in a second.
@@ -72,34 +77,33 @@ pub(crate) fn push_json(body: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
     }
 }
 
-fn build(status: StatusCode, content_type: Option<&'static str>, body: Bytes) -> Response<Bytes> {
-    let length = decimal(body.len());
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
+fn build(
+    mut headers: HeaderMap,
+    status: StatusCode,
+    content_type: Option<&'static str>,
+    body: Bytes,
+) -> Response<Bytes> {
     if let Some(content_type) = content_type {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
-    headers.insert(CONTENT_LENGTH, length);
+    headers.insert(CONTENT_LENGTH, decimal(body.len()));
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    *response.headers_mut() = headers;
     response
 }
 
 /// The numbers from 10 to 999, one after the other: nearly all lengths there are.
-static TWO_DIGITS: [u8; 2 * 90] = numbers(10);
-static THREE_DIGITS: [u8; 3 * 900] = numbers(100);
+static TWO_DIGITS: &str = text(const { &numbers::<{ 2 * 90 }>(10) });
+static THREE_DIGITS: &str = text(const { &numbers::<{ 3 * 900 }>(100) });
 
 const fn numbers<const SIZE: usize>(first: usize) -> [u8; SIZE] {
     let mut digits = [0; SIZE];
     let (mut number, mut end) = (first, 0);
     while end < SIZE {
-        let mut rest = number;
-        let mut place = 1;
-        while place * 10 <= number {
-            place *= 10;
-        }
+        let mut place = first;
         while place > 0 {
-            digits[end] = DIGITS[rest / place];
-            rest %= place;
+            digits[end] = b"0123456789"[number / place % 10];
             place /= 10;
             end += 1;
         }
@@ -108,14 +112,30 @@ const fn numbers<const SIZE: usize>(first: usize) -> [u8; SIZE] {
     digits
 }
 
-const DIGITS: [u8; 10] = *b"0123456789";
+const fn text(digits: &[u8]) -> &str {
+    match str::from_utf8(digits) {
+        Ok(text) => text,
+        Err(_) => panic!("digits are ASCII"),
+    }
+}
 
 /// Without an allocation, where `HeaderValue::from` makes two.
 fn decimal(number: usize) -> HeaderValue {
-    let digits = match number {
-        10..100 => &TWO_DIGITS[2 * (number - 10)..][..2],
-        100..1000 => &THREE_DIGITS[3 * (number - 100)..][..3],
-        _ => return HeaderValue::from(number),
-    };
-    str::from_utf8(digits).map_or_else(|_| HeaderValue::from(number), HeaderValue::from_static)
+    match number {
+        10..100 => HeaderValue::from_static(&TWO_DIGITS[2 * (number - 10)..][..2]),
+        100..1000 => HeaderValue::from_static(&THREE_DIGITS[3 * (number - 100)..][..3]),
+        _ => HeaderValue::from(number),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_length_is_told_right() {
+        for number in 0..1100 {
+            assert_eq!(decimal(number), number.to_string());
+        }
+    }
 }

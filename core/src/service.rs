@@ -4,11 +4,12 @@ use std::fmt::Write as _;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, LOCATION};
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
 
 use crate::account::decode_segment;
 use crate::health::Verdict;
-use crate::response::{empty, json, overloaded, problem, push_json, with_cause};
+use crate::response::{empty, json, json_in, overloaded, problem, push_json, with_cause};
 use crate::{Account, AccountId, AccountIdError, AccountStore, Health, HostState, StoreError};
 
 /// The account service: a pure function over an injected store, and the health state of the
@@ -53,19 +54,16 @@ impl<S: AccountStore> AccountService<S> {
     ///
     /// A 503 carries its [`Cause`](crate::response::Cause) as an extension, for the log. A request
     /// may carry a [`HostState`] as an extension.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "every host and handler shares this signature"
-    )]
     pub fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let host = request.extensions().get().copied().unwrap_or_default();
-        let mut response = match self.route(request.uri().path()) {
-            Some(route) => self.dispatch(&route, request.method(), host),
-            None => self.redirect(request.uri()).unwrap_or_else(|| {
+        let (Parts { method, uri, headers, extensions, .. }, _) = request.into_parts();
+        let host = extensions.get().copied().unwrap_or_default();
+        let mut response = match self.route(uri.path()) {
+            Some(route) => self.dispatch(&route, &method, host, headers),
+            None => self.redirect(&uri).unwrap_or_else(|| {
                 problem(StatusCode::NOT_FOUND, "There is nothing at this path.")
             }),
         };
-        if request.method() == Method::HEAD {
+        if method == Method::HEAD {
             // RFC 9110, section 9.3.2: the headers of a GET, its Content-Length included.
             *response.body_mut() = Bytes::new();
         }
@@ -97,11 +95,17 @@ impl<S: AccountStore> AccountService<S> {
         }
     }
 
-    fn dispatch(&self, route: &Route<'_>, method: &Method, host: HostState) -> Response<Bytes> {
+    fn dispatch(
+        &self,
+        route: &Route<'_>,
+        method: &Method,
+        host: HostState,
+        headers: HeaderMap,
+    ) -> Response<Bytes> {
         let read = method == Method::GET || method == Method::HEAD;
         match route {
             Route::Account(_) if read && host.overloaded => overloaded(),
-            Route::Account(id) if read => self.account(id),
+            Route::Account(id) if read => self.account(id, headers),
             Route::Account(_) => method_not_allowed("GET, HEAD"),
             Route::Health if read => not_stored(self.check_health(host)),
             Route::Health => not_stored(method_not_allowed("GET, HEAD")),
@@ -113,7 +117,8 @@ impl<S: AccountStore> AccountService<S> {
         }
     }
 
-    fn account(&self, segment: &str) -> Response<Bytes> {
+    /// The request's header map, emptied, becomes the answer's: it has its memory already.
+    fn account(&self, segment: &str, mut headers: HeaderMap) -> Response<Bytes> {
         let id = match AccountId::parse(segment) {
             Ok(id) => id,
             Err(AccountIdError::Malformed) => {
@@ -125,7 +130,10 @@ impl<S: AccountStore> AccountService<S> {
             Err(AccountIdError::Empty | AccountIdError::TooLong) => return no_such_account(),
         };
         match self.store.find(&id) {
-            Ok(Some(account)) => json(StatusCode::OK, self.body(&account)),
+            Ok(Some(account)) => {
+                headers.clear();
+                json_in(headers, StatusCode::OK, self.body(&account))
+            }
             Ok(None) => no_such_account(),
             Err(error) => with_cause(
                 problem(
@@ -147,7 +155,7 @@ impl<S: AccountStore> AccountService<S> {
         body.extend_from_slice(before_id.as_bytes());
         push_json(&mut body, id.as_str());
         body.extend_from_slice(before_name.as_bytes());
-        push_json(&mut body, name);
+        push_json(&mut body, &**name);
         body.extend_from_slice(&self.end_of_body);
         body.into()
     }

@@ -13,7 +13,7 @@ struct EveryAccount;
 
 impl AccountStore for EveryAccount {
     fn find(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        Ok(Some(Account { id: id.clone(), name: id.as_str().to_owned() }))
+        Ok(Some(Account { id: id.clone(), name: id.as_str().into() }))
     }
 
     fn check(&self) -> Result<(), StoreError> {

@@ -26,7 +26,7 @@ impl Store {
 
 impl AccountStore for Store {
     fn find(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        let account = Account { id: id.clone(), name: id.as_str().to_owned() };
+        let account = Account { id: id.clone(), name: id.as_str().into() };
         self.result(Some(account))
     }
 

@@ -2,8 +2,9 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 /// The field that carries it, in and out.
@@ -12,16 +13,23 @@ pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-i
 /// A longer id is replaced: it would stand in the log for every request.
 const MAX_LEN: usize = 128;
 
+/// How many bytes an id of ours has, and how many ids are written at once: they share an allocation.
+const LEN: usize = 16;
+const BATCH: usize = 64;
+
 /// Makes ids that no other maker makes, in this process or another, but for bad luck.
-pub(crate) struct RequestIds {
-    seed: u64,
-    made: AtomicU64,
+pub(crate) struct RequestIds(Mutex<Batch>);
+
+struct Batch {
+    next: u64,
+    written: Bytes,
 }
 
 impl Default for RequestIds {
     fn default() -> Self {
         // The one source of randomness in the standard library.
-        Self { seed: RandomState::new().hash_one(0), made: AtomicU64::new(0) }
+        let next = RandomState::new().hash_one(0);
+        Self(Mutex::new(Batch { next, written: Bytes::new() }))
     }
 }
 
@@ -33,10 +41,24 @@ impl RequestIds {
     }
 
     fn make(&self) -> HeaderValue {
-        let number = self.seed.wrapping_add(self.made.fetch_add(1, Ordering::Relaxed));
-        let digits = number.to_be_bytes().map(|byte| [byte >> 4, byte & 15].map(hex_digit));
-        HeaderValue::from_bytes(digits.as_flattened())
+        let mut batch = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if batch.written.is_empty() {
+            batch.write();
+        }
+        HeaderValue::from_maybe_shared(batch.written.split_to(LEN))
             .unwrap_or_else(|_| HeaderValue::from_static("-"))
+    }
+}
+
+impl Batch {
+    fn write(&mut self) {
+        let mut written = Vec::with_capacity(BATCH * LEN);
+        for _ in 0..BATCH {
+            let digits = self.next.to_be_bytes().map(|byte| [byte >> 4, byte & 15].map(hex_digit));
+            written.extend_from_slice(digits.as_flattened());
+            self.next = self.next.wrapping_add(1);
+        }
+        self.written = written.into();
     }
 }
 

@@ -92,7 +92,7 @@ impl NativeDbStore {
             return Ok(Added::Written(0));
         }
         let accounts =
-            (0..count).map(|i| Account { id: seeded_id(i), name: format!("Person_{i}") });
+            (0..count).map(|i| Account { id: seeded_id(i), name: format!("Person_{i}").into() });
         self.add(accounts, progress)
     }
 
@@ -119,7 +119,7 @@ impl NativeDbStore {
                 }
                 if empty || !is_there(&transaction, account.id.as_str())? {
                     let id = account.id.as_str().to_owned();
-                    transaction.insert(Record { id, name: account.name })?;
+                    transaction.insert(Record { id, name: account.name.to_string() })?;
                     written += 1;
                 }
                 if handled % PROGRESS_EVERY == 0 && progress(handled).is_break() {
@@ -166,7 +166,7 @@ impl AccountStore for NativeDbStore {
             return Ok(Some(account));
         }
         let record = self.read(id).inspect_err(|_| *self.unreadable() = Some(id.clone()))?;
-        let account = record.map(|record| Account { id: id.clone(), name: record.name });
+        let account = record.map(|record| Account { id: id.clone(), name: record.name.into() });
         if let Some(account) = &account {
             self.found.put(account);
         }

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::ops::ControlFlow::Continue;
+use std::sync::Arc;
 use std::thread;
 
 use accountservice_core::{Account, AccountId, AccountStore};
@@ -11,7 +12,7 @@ fn id(text: impl AsRef<str>) -> AccountId {
     AccountId::new(text).expect("1 to 64 bytes")
 }
 
-fn account(text: impl AsRef<str>, name: impl Into<String>) -> Account {
+fn account(text: impl AsRef<str>, name: impl Into<Arc<str>>) -> Account {
     Account { id: id(text), name: name.into() }
 }
 
@@ -21,7 +22,7 @@ fn seeded(count: u64) -> NativeDbStore {
     store
 }
 
-fn name_of(store: &NativeDbStore, text: impl AsRef<str>) -> Option<String> {
+fn name_of(store: &NativeDbStore, text: impl AsRef<str>) -> Option<Arc<str>> {
     let id = id(text);
     let found = store.find(&id).expect("a readable store")?;
     assert_eq!(found.id, id);
@@ -57,7 +58,7 @@ fn more_accounts_than_are_kept_are_each_found_as_themselves() {
     for _ in 0..2 {
         for i in 0..5000 {
             let name = name_of(&store, (10_000 + i).to_string());
-            assert_eq!(name, Some(format!("Person_{i}")));
+            assert_eq!(name, Some(format!("Person_{i}").into()));
         }
     }
 }
@@ -71,7 +72,7 @@ fn many_threads_find_each_account_as_itself() {
             scope.spawn(move || {
                 for i in (0..30_000).map(|i| (first * 700 + i * 7) % 3000) {
                     let name = name_of(store, (10_000 + i).to_string());
-                    assert_eq!(name, Some(format!("Person_{i}")));
+                    assert_eq!(name, Some(format!("Person_{i}").into()));
                     assert_eq!(name_of(store, "10000").as_deref(), Some("Person_0"));
                 }
             });

@@ -7,12 +7,12 @@ use accountservice_core::{Account, AccountId, AccountStore};
 use accountservice_store_native_db::{Added, NativeDbStore};
 
 fn account(id: &str, name: &str) -> Account {
-    Account { id: AccountId::new(id).expect("1 to 64 bytes"), name: name.to_owned() }
+    Account { id: AccountId::new(id).expect("1 to 64 bytes"), name: name.into() }
 }
 
 fn name_of(store: &NativeDbStore, id: &str) -> Option<String> {
     let id = AccountId::new(id).expect("1 to 64 bytes");
-    store.find(&id).expect("a readable store").map(|account| account.name)
+    store.find(&id).expect("a readable store").map(|account| account.name.to_string())
 }
 
 fn in_memory() -> NativeDbStore {

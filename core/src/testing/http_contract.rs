@@ -129,7 +129,7 @@ fn service(given: Given) -> AccountService<ContractStore> {
     ];
     let accounts = accounts.map(|(id, name)| Account {
         id: AccountId::new(id).expect("1 to 64 bytes"),
-        name: name.to_owned(),
+        name: name.into(),
     });
     let works = matches!(given, Given::Default | Given::Testability);
     let store = ContractStore { accounts: works.then(|| accounts.into()) };

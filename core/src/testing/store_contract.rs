@@ -62,7 +62,7 @@ fn odd_accounts() -> Vec<Account> {
     let names = ["Person_0", "", "\"quoted\" \\ \n\t\0", "Åsa 🦀", &"long ".repeat(10_000)];
     ids.iter()
         .zip(names.iter().cycle())
-        .map(|(text, name)| Account { id: id(text), name: (*name).to_owned() })
+        .map(|(text, name)| Account { id: id(text), name: (*name).into() })
         .collect()
 }
 

@@ -116,7 +116,7 @@ fn accounts(path: &Path) -> usize {
     let found = (0..).map_while(|i| {
         let id = AccountId::new((10_000 + i).to_string()).expect("some digits");
         let account = store.find(&id).expect("readable")?;
-        assert_eq!(account.name, format!("Person_{i}"));
+        assert_eq!(*account.name, format!("Person_{i}"));
         Some(())
     });
     found.count()
