@@ -21,11 +21,6 @@ use metrics::Metrics;
 use process::{Port, Stop};
 use settings::{Outcome, Settings};
 
-/// With musl's own, a start makes 850 pairs of mmap and munmap and takes three times as long.
-#[cfg(target_env = "musl")]
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
-
 fn main() -> ExitCode {
     let settings = match Settings::from_process() {
         Outcome::Run(settings) => settings,
