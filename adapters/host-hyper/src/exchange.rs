@@ -4,6 +4,7 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,7 +14,7 @@ use accountservice_core::response::{Cause, problem};
 use bytes::Bytes;
 use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
 use http::uri::Authority;
-use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::service::Service;
@@ -45,23 +46,24 @@ impl<H: Handler> Service<Request<Incoming>> for Exchanges<H> {
     fn call(&self, request: Request<Incoming>) -> Exchange {
         let Self(connection) = self;
         let started = connection.watch.enter(Phase::Busy);
-        let (head, body) = request.into_parts();
-        let line = Line {
-            method: head.method.clone(),
-            uri: head.uri.clone(),
-            id: connection.request_ids().of(&head.headers),
+        let body_is_empty = request.body().is_end_stream();
+        let mut line = Line {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            id: connection.request_ids().of(request.headers()),
             started,
             // Nobody needs a chunked body here, and what a proxy in front makes of one may differ.
-            last: !body.is_end_stream() && head.headers.contains_key(TRANSFER_ENCODING),
+            last: !body_is_empty && request.headers().contains_key(TRANSFER_ENCODING),
         };
-        match admit(&head, &body, connection.limits()) {
-            Ok(()) if body.is_end_stream() => {
-                let request = Request::from_parts(head, Bytes::new());
+        match admit(&request, connection.limits()) {
+            Ok(()) if body_is_empty => {
+                let request = request.map(|_| Bytes::new());
                 Exchange::Over(Some(line.answer(request, started, connection)))
             }
             Ok(()) => {
                 let connection = Arc::clone(connection);
                 Exchange::Reading(Box::pin(async move {
+                    let (head, body) = request.into_parts();
                     match read(body, connection.limits()).await {
                         Ok(body) => {
                             let request = Request::from_parts(head, body);
@@ -108,7 +110,7 @@ struct Line {
 
 impl Line {
     fn answer<H: Handler>(
-        self,
+        &mut self,
         mut request: Request<Bytes>,
         now: Duration,
         connection: &Connection<H>,
@@ -126,15 +128,16 @@ impl Line {
 
     /// What is left of the request would be taken for the next one.
     fn refuse<H>(
-        self,
+        &mut self,
         (status, detail): Refusal,
         connection: &Connection<H>,
     ) -> Response<Full<Bytes>> {
-        Self { last: true, ..self }.finish(problem(status, detail), connection)
+        self.last = true;
+        self.finish(problem(status, detail), connection)
     }
 
     fn finish<H>(
-        self,
+        &mut self,
         mut response: Response<Bytes>,
         connection: &Connection<H>,
     ) -> Response<Full<Bytes>> {
@@ -154,7 +157,8 @@ impl Line {
         if ends {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        response.headers_mut().insert(X_REQUEST_ID, self.id);
+        let id = mem::replace(&mut self.id, HeaderValue::from_static("-"));
+        response.headers_mut().insert(X_REQUEST_ID, id);
         response.map(Full::new)
     }
 }
@@ -167,19 +171,21 @@ impl fmt::Display for Line {
 }
 
 /// Looks at what is known before the body comes.
-fn admit(head: &request::Parts, body: &Incoming, limits: &Limits) -> Result<(), Refusal> {
-    if !has_good_host(head) {
+fn admit(request: &Request<Incoming>, limits: &Limits) -> Result<(), Refusal> {
+    let body = request.body();
+    if !has_good_host(request) {
         return Err((StatusCode::BAD_REQUEST, "A request has exactly one valid Host."));
     }
     // RFC 9112, section 3.2.3: such a target is for CONNECT alone.
-    let is_authority = head.uri.scheme().is_none() && head.uri.authority().is_some();
-    if is_authority && head.method != Method::CONNECT {
+    let uri = request.uri();
+    let is_authority = uri.scheme().is_none() && uri.authority().is_some();
+    if is_authority && request.method() != Method::CONNECT {
         return Err((StatusCode::BAD_REQUEST, "A request target begins with a slash."));
     }
     if body.is_end_stream() {
         return Ok(());
     }
-    if !has_known_coding(head) {
+    if !has_known_coding(request) {
         return Err((StatusCode::BAD_REQUEST, "The only transfer coding here is chunked, once."));
     }
     if body.size_hint().lower() > limits.body_bytes as u64 {
@@ -202,10 +208,10 @@ async fn read(body: Incoming, limits: &Limits) -> Result<Bytes, Refusal> {
 
 /// RFC 9112, section 3.2: exactly one `Host`, which only HTTP/1.0 may lack, and a host in it or
 /// nothing.
-fn has_good_host(head: &request::Parts) -> bool {
-    let mut hosts = head.headers.get_all(HOST).iter();
+fn has_good_host(request: &Request<Incoming>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
-        (None, _) => head.version < Version::HTTP_11,
+        (None, _) => request.version() < Version::HTTP_11,
         (Some(host), None) => {
             let host = host.as_bytes();
             host.is_empty()
@@ -234,8 +240,8 @@ fn has_good_port(authority: Authority) -> bool {
 
 /// RFC 9112, section 6.1: `chunked`, once. hyper is content if it comes last, and takes the others
 /// for part of the body.
-fn has_known_coding(head: &request::Parts) -> bool {
-    let mut codings = head.headers.get_all(TRANSFER_ENCODING).iter();
+fn has_known_coding(request: &Request<Incoming>) -> bool {
+    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
         (None, _) => true,
         (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
