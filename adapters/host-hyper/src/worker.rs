@@ -23,11 +23,6 @@ use crate::watch::millis;
 /// waits, so that a slow one is not called dead by us before the probe has its own opinion.
 const STALLED_AFTER: Duration = Duration::from_secs(5);
 
-/// How many connections get their turn before the kernel is asked for news. More often than not there
-/// is little news with tokio's 61, when hundreds of connections are at work: 67 and 74 % of the floor with
-/// 512 of them. At 9 µs each, two milliseconds pass with this many.
-const CALLS_BETWEEN_EVENTS: u32 = 256;
-
 /// What connections, workers and the accepting thread tell each other.
 pub(crate) struct Shared {
     observer: Arc<dyn Observer>,
@@ -210,10 +205,7 @@ impl Worker {
     ) -> io::Result<Self> {
         let (queue, mut accepted) = mpsc::unbounded_channel();
         let (ended, done) = oneshot::channel();
-        let runtime = runtime::Builder::new_current_thread()
-            .enable_all()
-            .event_interval(CALLS_BETWEEN_EVENTS)
-            .build()?;
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
             runtime.block_on(async {
                 while let Some((stream, peer, slot)) = accepted.recv().await {

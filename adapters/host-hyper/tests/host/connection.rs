@@ -1,5 +1,7 @@
 //! One connection: how long it lasts, in which order it is answered, and what is malformed.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Version};
 
@@ -37,6 +39,30 @@ fn a_connection_serves_many_requests_one_after_the_other() {
         assert_eq!(answer.version(), Version::HTTP_11);
         assert_eq!(answer.headers().get("connection"), None);
         assert_eq!(answer.body(), format!("/{i} b\"\"").as_bytes());
+    }
+}
+
+/// Buffers are given back while a connection rests: at once after the first request for a while, or
+/// when none has followed for half a second. What was in them is kept, cut wherever it may be.
+#[test]
+fn a_request_that_begins_before_a_rest_is_answered_after_it() {
+    const REST: Duration = Duration::from_millis(700);
+    let server = start();
+    let next = get("/next");
+    for cut in [1, 3, 9, next.len() - 1] {
+        let mut client = server.connect();
+        let (begin, end) = next.split_at(cut);
+        for busy in [false, true] {
+            if busy {
+                client.get("/first");
+            }
+            client.send(get("/whole") + begin);
+            assert_eq!(client.answer().body(), "/whole b\"\"");
+            client.hears_nothing_for(if busy { REST } else { REST / 10 });
+            client.send(end);
+            assert_eq!(client.answer().body(), "/next b\"\"");
+            client.hears_nothing_for(REST);
+        }
     }
 }
 
