@@ -15,6 +15,7 @@ use accountservice_core::AccountService;
 use accountservice_host_hyper::{Observer, serve_observed};
 use accountservice_store_native_db::{Added, NativeDbStore};
 use anyhow::Context;
+use tokio::sync::oneshot;
 use tracing::{debug, info};
 
 use metrics::Metrics;
@@ -79,10 +80,13 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
         (Some(port), Some(metrics)) => {
             let (listener, port) = port.listen()?;
             info!("Serving metrics at {port}");
-            tokio::select! {
-                served = serving => served,
-                served = metrics::serve(metrics, listener) => served,
-            }
+            let (end, ended) = oneshot::channel::<()>();
+            let serving = async {
+                let _end = end;
+                serving.await
+            };
+            // Both let go of the store before it is closed, or the next start would repair it.
+            tokio::try_join!(serving, metrics::serve(metrics, listener, ended)).map(|_| ())
         }
         _ => serving.await,
     }

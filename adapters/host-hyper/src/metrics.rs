@@ -2,7 +2,6 @@
 //!
 //! No label can grow: routes and statuses are fixed lists, and what is in neither is `other`.
 
-use std::future::pending;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -18,6 +17,7 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 
 /// The path under which all this is served.
 const PATH: &str = "/metrics";
@@ -35,18 +35,29 @@ const BUCKETS: [f64; 13] = [
     2.5, 10.0,
 ];
 
-/// Serves the metrics alone, on a port of their own, for as long as it is polled.
-pub(crate) async fn serve<S>(metrics: Arc<Metrics<S>>, listener: TcpListener) -> io::Result<()>
+/// How long a scrape in flight is waited for when all else is over.
+const DRAIN_TIME: Duration = Duration::from_millis(500);
+
+/// Serves the metrics alone, on a port of their own, until whoever can end it does or is gone.
+pub(crate) async fn serve<S>(
+    metrics: Arc<Metrics<S>>,
+    listener: TcpListener,
+    ended: oneshot::Receiver<()>,
+) -> io::Result<()>
 where
     S: AccountStore + 'static,
 {
-    let limits = Limits { workers: NonZeroUsize::MIN, connections: 64, ..Limits::default() };
+    let (workers, connections) = (NonZeroUsize::MIN, 64);
+    let limits = Limits { workers, connections, drain_time: DRAIN_TIME, ..Limits::default() };
     let handler = move |request| {
         metrics.answer(&request).unwrap_or_else(|| {
             problem(StatusCode::NOT_FOUND, "There is nothing at this path but /metrics.")
         })
     };
-    accountservice_host_hyper::serve(listener, handler, limits, pending()).await
+    let end = async {
+        let _ = ended.await;
+    };
+    accountservice_host_hyper::serve(listener, handler, limits, end).await
 }
 
 /// Counts what a host tells, and answers `GET /metrics`.

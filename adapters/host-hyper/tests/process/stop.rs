@@ -29,6 +29,21 @@ fn both_signals_end_it_quickly_and_well() {
     }
 }
 
+/// Otherwise the next start repairs it, which takes long if it is large. The tenth byte of a file of
+/// redb's has a bit for that.
+#[test]
+fn the_database_is_closed_whoever_else_uses_it() {
+    const REPAIR: u8 = 0b010;
+    let folder = Folder::new();
+    let flags = || std::fs::read(folder.database()).expect("a database")[9];
+    for _ in 0..5 {
+        let service = folder.start(&["--metrics-port=0"]);
+        assert_ne!(flags() & REPAIR, 0, "it is open");
+        service.stops();
+        assert_eq!(flags() & REPAIR, 0, "it is closed");
+    }
+}
+
 /// Asks until nobody listens any more. Every connection that comes about is answered, until an
 /// answer says that it is the last one.
 fn ask_until_refused(address: SocketAddr, answers: &AtomicUsize) {
