@@ -32,7 +32,7 @@ use crate::exchange::{Exchanges, Handler};
 use crate::observer::Observer;
 use crate::request_id::RequestIds;
 use crate::socket::Socket;
-use crate::watch::Watch;
+use crate::watch::{Phase, Watch};
 use crate::worker::{Load, Shared, Slot};
 
 /// How long a connection that rests may go on resting when the server drains. A request that was
@@ -288,6 +288,10 @@ impl<H: Handler> Serving<H> {
         self.state = match mem::replace(&mut self.state, State::Changing) {
             State::Working(working) => {
                 let parts = working.into_parts();
+                if !parts.read_buf.is_empty() {
+                    // It came together with the request before it.
+                    self.connection.watch.enter(Phase::Head);
+                }
                 let mut socket = parts.io;
                 socket.rest(&parts.read_buf);
                 State::Resting(socket)

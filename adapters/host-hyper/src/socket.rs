@@ -126,7 +126,6 @@ impl Read for Socket {
         if !self.unread.is_empty() {
             let length = self.unread.len().min(buffer.remaining());
             buffer.put_slice(&self.unread.split_to(length));
-            self.watch.pass_on(Phase::Begun);
             return Poll::Ready(Ok(()));
         }
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);

@@ -55,6 +55,15 @@ fn an_incomplete_head_is_closed_after_its_time() {
 }
 
 #[test]
+fn a_head_that_begins_behind_a_request_is_closed_after_its_time() {
+    let server = Server::start(Limits { head_time: SHORT, ..endless() }, echo);
+    let mut client = connected(&server);
+    client.send(get("/") + "GET / HTTP/1.1\r\nHost: te");
+    assert_eq!(client.answer().status(), 200);
+    takes_at_least(SHORT, || client.is_closed());
+}
+
+#[test]
 fn dripping_a_head_gains_no_time() {
     let server = Server::start(Limits { head_time: SHORT, ..endless() }, echo);
     let head = format!("GET / HTTP/1.1\r\nX: {}", "x".repeat(1000));
