@@ -12,7 +12,7 @@ use crate::overlay::Overlay;
 /// start wait; what is wrong with it comes out when it is read, as an error of that look-up.
 const VERIFIED_UP_TO: u64 = 32 << 20;
 
-/// What the engine may keep of the file meanwhile, in bytes. The allocator would not give back more.
+/// What the engine may keep of the file meanwhile, in bytes: what it has read it seldom needs again.
 const CACHE_SIZE: usize = 512 << 10;
 
 /// The table in which `native_db` notes its version, in every file of its own.
