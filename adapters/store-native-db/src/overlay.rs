@@ -20,6 +20,8 @@ pub(crate) struct Overlay {
 
 #[derive(Debug)]
 struct Written {
+    /// Nothing can be written any more.
+    ended: bool,
     /// How long the file would be by now.
     length: u64,
     /// Up to where the file itself still counts: it would have been cut there and have grown again.
@@ -30,8 +32,13 @@ struct Written {
 impl Overlay {
     pub(crate) fn of(file: &File) -> io::Result<Self> {
         let length = file.metadata()?.len();
-        let written = Written { length, unchanged: length, pages: HashMap::new() };
+        let written = Written { ended: false, length, unchanged: length, pages: HashMap::new() };
         Ok(Self { file: Arc::new(file.try_clone()?), written: Arc::new(Mutex::new(written)) })
+    }
+
+    /// From now on each write fails.
+    pub(crate) fn end(&self) {
+        self.written().ended = true;
     }
 
     fn written(&self) -> MutexGuard<'_, Written> {
@@ -79,6 +86,9 @@ impl StorageBackend for Overlay {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut written = self.written();
+        if written.ended {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         for (number, in_page, in_data) in pages(offset, data.len()) {
             if !written.pages.contains_key(&number) {
                 let page = self.read_over(&written, number * PAGE as u64, PAGE)?;
