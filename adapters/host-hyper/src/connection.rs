@@ -30,6 +30,7 @@ use tracing::debug;
 use crate::Limits;
 use crate::exchange::{Exchanges, Handler};
 use crate::observer::Observer;
+use crate::outbox::Outbox;
 use crate::request_id::RequestIds;
 use crate::socket::Socket;
 use crate::watch::{Phase, Watch};
@@ -108,6 +109,10 @@ impl<H> Connection<H> {
         self.common.shared.observer()
     }
 
+    pub(crate) fn outbox(&self) -> &Outbox {
+        &self.common.load.outbox
+    }
+
     pub(crate) fn request_ids(&self) -> &RequestIds {
         &self.common.load.request_ids
     }
@@ -151,7 +156,7 @@ impl<H: Handler> Connections<H> {
         let stream =
             prepared.inspect_err(|error| debug!(%peer, "Lost a connection: {error}")).ok()?;
         let watch = Arc::new(Watch::new(self.common.shared.born()));
-        let socket = Socket::new(stream, Arc::clone(&watch));
+        let socket = Socket::new(stream, Arc::clone(&watch), Arc::clone(&self.common.load));
         let connection =
             Connection { common: Arc::clone(&self.common), peer, watch: Arc::clone(&watch) };
         let serving = Serving {

@@ -150,6 +150,7 @@ impl Line {
         let phase = if ends { Phase::Ending } else { Phase::Answering };
         let time = connection.watch.enter(phase).saturating_sub(self.started);
         connection.observer().answered(self.uri.path(), status, time);
+        connection.outbox().took(time);
         if enabled!(Level::DEBUG) {
             let (peer, status, bytes) = (connection.peer, status.as_u16(), response.body().len());
             debug!(%peer, status, bytes, micros = time.as_micros(), "{self}");

@@ -29,6 +29,7 @@ mod connection;
 mod exchange;
 mod limits;
 mod observer;
+mod outbox;
 mod overflow;
 mod request_id;
 mod socket;

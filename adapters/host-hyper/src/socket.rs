@@ -1,42 +1,40 @@
-//! A connection's socket: it tells the watch when a request begins and when an answer is out, sends
-//! answers together, and closes without losing one.
+//! A connection's socket: it tells the watch when a request begins and when an answer is out, gathers
+//! answers, and closes without losing one.
 
-use std::cell::Cell;
 use std::io;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::Instant;
 
+use crate::outbox::Outlet;
 use crate::watch::{LINGER_AT_MOST, Phase, Watch};
+use crate::worker::Load;
 
 /// How many bytes of answers wait for further ones at the most.
 const BATCH: usize = 8 << 10;
 
-thread_local! {
-    /// Where the next connection puts its answers. They are sent before another one has its turn,
-    /// nearly always, so that one buffer, which stays in the processor's cache, is enough for all.
-    static SPARE: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// Answers to pipelined requests go out together, when there is nothing more to read.
+/// Answers to pipelined requests go out together, when there is nothing more to read, and with those
+/// of other connections (see `outbox.rs`).
 ///
-/// hyper can do so itself (`pipeline_flush`), but it then keeps back an answer as long as it has
-/// any byte of a next request, and loses it when the connection ends with such a byte.
+/// hyper can gather answers itself (`pipeline_flush`), but it then keeps back an answer as long as it
+/// has any byte of a next request, and loses it when the connection ends with such a byte.
 pub(crate) struct Socket {
-    stream: TokioIo<TcpStream>,
+    reader: TokioIo<OwnedReadHalf>,
+    /// `None` when nothing more is sent.
+    outlet: Option<Arc<Outlet>>,
+    load: Arc<Load>,
     watch: Arc<Watch>,
     unsent: Vec<u8>,
     /// All that the client has sent has been read, so that no further answer is near.
     read_all: bool,
-    /// The client has let answers wait, so that time has passed since they were made.
-    waits: bool,
     /// What was read before a rest and is part of the next request.
     unread: Bytes,
     /// Since when nothing more is sent.
@@ -44,14 +42,15 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, watch: Arc<Watch>) -> Self {
-        let stream = TokioIo::new(stream);
+    pub(crate) fn new(stream: TcpStream, watch: Arc<Watch>, load: Arc<Load>) -> Self {
+        let (reader, writer) = stream.into_split();
         Self {
-            stream,
+            reader: TokioIo::new(reader),
+            outlet: Some(Arc::new(Outlet::new(writer))),
+            load,
             watch,
             unsent: Vec::new(),
             read_all: false,
-            waits: false,
             unread: Bytes::new(),
             closing: None,
         }
@@ -63,51 +62,58 @@ impl Socket {
         self.unread = Bytes::copy_from_slice(unread);
     }
 
-    /// There is something to read, if only the end.
-    pub(crate) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+    /// There is something to read, if only the end, and the client has its answers.
+    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // What is wrong with it comes out when it is read.
-        self.stream.inner().poll_read_ready(cx).map(|_| ())
+        let _ = ready!(self.poll_left(cx));
+        self.reader.inner().as_ref().poll_read_ready(cx).map(|_| ())
     }
 
-    fn poll_send(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.unsent.is_empty() {
+    /// Sends what the client has not taken.
+    fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(outlet) = self.outlet.as_ref().filter(|outlet| outlet.is_blocked()) else {
             return Poll::Ready(Ok(()));
-        }
-        let mut sent = 0;
-        let result = loop {
-            if sent == self.unsent.len() {
-                break Poll::Ready(Ok(()));
-            }
-            match Pin::new(&mut self.stream).poll_write(cx, &self.unsent[sent..]) {
-                Poll::Ready(Ok(0)) => break Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(length)) => sent += length,
-                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    self.waits = true;
-                    break Poll::Pending;
-                }
-            }
         };
-        if sent == self.unsent.len() {
-            self.unsent.clear();
-            SPARE.set(mem::take(&mut self.unsent));
-        } else {
-            self.unsent.drain(..sent);
+        if self.watch.rests() {
+            self.watch.enter(Phase::Answering);
         }
-        result
-    }
-
-    /// Sends what waits; after that the client has its answer.
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_send(cx))?;
+        ready!(outlet.poll_send(cx))?;
         if self.watch.answers() {
-            if mem::take(&mut self.waits) {
-                self.watch.enter(Phase::Idle);
-            } else {
-                self.watch.pass_on(Phase::Idle);
-            }
+            self.watch.enter(Phase::Idle);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Hands over what has been gathered, unless the client lets answers wait.
+    fn poll_hand_over(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_left(cx))?;
+        if !self.unsent.is_empty() {
+            self.hand_over(cx.waker());
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn hand_over(&mut self, waker: &Waker) {
+        let bytes = mem::take(&mut self.unsent);
+        if let Some(outlet) = &self.outlet {
+            self.load.outbox.put(outlet, bytes, waker);
+        }
+    }
+
+    /// Hands over what waits; after that the client has its answer, or will have at once.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_hand_over(cx))?;
+        if self.watch.answers() {
+            self.watch.pass_on(Phase::Idle);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Has everything sent before anything else happens.
+    fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.poll_hand_over(cx))?;
+        self.load.outbox.send();
+        self.poll_left(cx)
     }
 }
 
@@ -128,7 +134,7 @@ impl Read for Socket {
             buffer.put_slice(&self.unread.split_to(length));
             return Poll::Ready(Ok(()));
         }
-        let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
+        let result = Pin::new(&mut self.reader).poll_read(cx, buffer);
         self.read_all = result.is_pending();
         if self.watch.rests() {
             if result.is_ready() {
@@ -147,14 +153,18 @@ impl Write for Socket {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if self.unsent.len() + bytes.len() > BATCH {
-            ready!(self.poll_send(cx))?;
-        }
         if bytes.len() > BATCH {
-            return Pin::new(&mut self.stream).poll_write(cx, bytes);
+            ready!(self.poll_sent(cx))?;
+            let Some(outlet) = &self.outlet else {
+                return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+            };
+            return outlet.poll_write(cx, bytes);
+        }
+        if self.unsent.len() + bytes.len() > BATCH {
+            ready!(self.poll_hand_over(cx))?;
         }
         if self.unsent.is_empty() {
-            self.unsent = SPARE.take();
+            self.unsent = self.load.outbox.buffer();
         }
         self.unsent.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
@@ -169,18 +179,18 @@ impl Write for Socket {
     /// Closing with unread bytes would reset the connection, and the client might never see the
     /// answer (RFC 9112, section 9.6). The watch sees to it that this has an end.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(self.poll_send(cx))?;
         let closing = if let Some(closing) = self.closing {
             closing
         } else {
-            ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
+            ready!(self.poll_sent(cx))?;
+            self.outlet = None;
             self.watch.enter(Phase::Closing);
             *self.closing.insert(Instant::now())
         };
         let mut scratch = [0; 4096];
         loop {
             let mut buffer = ReadBuf::new(&mut scratch);
-            ready!(Pin::new(&mut self.stream).poll_read(cx, buffer.unfilled()))?;
+            ready!(Pin::new(&mut self.reader).poll_read(cx, buffer.unfilled()))?;
             if buffer.filled().is_empty() || closing.elapsed() > LINGER_AT_MOST {
                 return Poll::Ready(Ok(()));
             }
@@ -195,7 +205,9 @@ impl Drop for Socket {
     /// answers go out now, as far as the kernel takes them at once, which it does unless the client
     /// has left many others where they are.
     fn drop(&mut self) {
-        // An error says that nobody is there any more.
-        let _ = self.stream.inner().try_write(&self.unsent);
+        if !self.unsent.is_empty() {
+            self.hand_over(Waker::noop());
+            self.load.outbox.send();
+        }
     }
 }

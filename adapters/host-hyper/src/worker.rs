@@ -1,5 +1,6 @@
 //! The threads that serve connections, and how connections are spread over them.
 
+use std::future::poll_fn;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
@@ -16,6 +17,7 @@ use crate::Limits;
 use crate::connection::{Common, Connections};
 use crate::exchange::Handler;
 use crate::observer::Observer;
+use crate::outbox::Outbox;
 use crate::request_id::RequestIds;
 use crate::watch::millis;
 
@@ -90,6 +92,7 @@ pub(crate) struct Load {
     /// When the handler was called that has not returned yet, in milliseconds; 0 if there is none.
     handling_since: AtomicU64,
     pub(crate) request_ids: RequestIds,
+    pub(crate) outbox: Outbox,
 }
 
 impl Load {
@@ -206,12 +209,17 @@ impl Worker {
         let (queue, mut accepted) = mpsc::unbounded_channel();
         let (ended, done) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let sending = Arc::clone(&load);
         thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
             runtime.block_on(async {
+                // A task waits in line behind those that have something to read.
+                let outbox = Arc::clone(&sending);
+                tokio::spawn(poll_fn(move |cx| outbox.outbox.poll_send(cx)));
                 while let Some((stream, peer, slot)) = accepted.recv().await {
                     connections.spawn(stream, peer, slot);
                 }
             });
+            sending.outbox.send();
             drop(runtime);
             drop(connections);
             let _ = ended.send(());

@@ -1,0 +1,181 @@
+//! Answers on their way out: those of one thread's connections are sent one right after the other.
+//!
+//! To send is most of what a request costs, and half of that is to wake the client. While answers
+//! follow each other closely, a client with many connections, such as a proxy, is still awake when
+//! the next one comes; and the code that sends, the kernel's and ours, stays in the processor's
+//! caches. An answer waits only for requests that had come in before it was ready.
+
+use std::io;
+use std::mem;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
+
+/// How many answers wait for each other at the most.
+const MOST: usize = 32;
+
+/// A handler that takes longer holds up the answers that wait.
+const QUICK: Duration = Duration::from_micros(100);
+
+/// Larger buffers, in bytes, are not kept.
+const KEPT: usize = 8 << 10;
+
+/// The answers of one thread that are ready and not sent.
+#[derive(Default)]
+pub(crate) struct Outbox(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    parcels: Vec<Parcel>,
+    spare: Vec<Vec<u8>>,
+    /// Wakes whoever sends when all requests that have come in are answered. Without it, nothing
+    /// waits.
+    sender: Option<Waker>,
+    hurried: bool,
+}
+
+/// Answers to one client.
+struct Parcel {
+    outlet: Arc<Outlet>,
+    bytes: Vec<u8>,
+    /// Wakes the connection if its client does not take them.
+    waker: Waker,
+}
+
+impl Outbox {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An empty buffer to write answers into.
+    pub(crate) fn buffer(&self) -> Vec<u8> {
+        self.waiting().spare.pop().unwrap_or_default()
+    }
+
+    /// Takes answers to be sent soon.
+    pub(crate) fn put(&self, outlet: &Arc<Outlet>, bytes: Vec<u8>, waker: &Waker) {
+        let mut waiting = self.waiting();
+        let outlet = Arc::clone(outlet);
+        waiting.parcels.push(Parcel { outlet, bytes, waker: waker.clone() });
+        let is_full = waiting.parcels.len() >= MOST || mem::take(&mut waiting.hurried);
+        match &waiting.sender {
+            Some(sender) if !is_full => {
+                if waiting.parcels.len() == 1 {
+                    sender.wake_by_ref();
+                }
+            }
+            _ => {
+                drop(waiting);
+                self.send();
+            }
+        }
+    }
+
+    /// Says how long the last request took.
+    pub(crate) fn took(&self, time: Duration) {
+        if time > QUICK {
+            self.waiting().hurried = true;
+        }
+    }
+
+    /// Sends what waits whenever all requests that have come in are answered.
+    pub(crate) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker();
+        let mut waiting = self.waiting();
+        if !waiting.sender.as_ref().is_some_and(|sender| sender.will_wake(waker)) {
+            waiting.sender = Some(waker.clone());
+        }
+        drop(waiting);
+        self.send();
+        Poll::Pending
+    }
+
+    /// Sends all that waits.
+    pub(crate) fn send(&self) {
+        let mut parcels = mem::take(&mut self.waiting().parcels);
+        for parcel in &parcels {
+            if !parcel.outlet.send(&parcel.bytes) {
+                parcel.waker.wake_by_ref();
+            }
+        }
+        let mut waiting = self.waiting();
+        for Parcel { mut bytes, .. } in parcels.drain(..) {
+            if bytes.capacity() <= KEPT && waiting.spare.len() < MOST {
+                bytes.clear();
+                waiting.spare.push(bytes);
+            }
+        }
+        waiting.parcels = parcels;
+    }
+}
+
+/// Where the answers of one connection go. When it is dropped, the client hears that no more come.
+pub(crate) struct Outlet {
+    writer: OwnedWriteHalf,
+    /// There is something left.
+    blocked: AtomicBool,
+    /// What the client has not taken.
+    left: Mutex<Vec<u8>>,
+}
+
+impl Outlet {
+    pub(crate) fn new(writer: OwnedWriteHalf) -> Self {
+        Self { writer, blocked: AtomicBool::new(false), left: Mutex::default() }
+    }
+
+    /// The client has let answers wait.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// Sends as much as the kernel takes, and keeps the rest. An error is kept too: it comes again
+    /// when the rest is sent.
+    fn send(&self, bytes: &[u8]) -> bool {
+        let sent = if self.is_blocked() { 0 } else { self.writer.try_write(bytes).unwrap_or(0) };
+        if sent == bytes.len() {
+            return true;
+        }
+        self.left().extend_from_slice(&bytes[sent..]);
+        self.blocked.store(true, Ordering::Relaxed);
+        false
+    }
+
+    /// Sends what is left.
+    pub(crate) fn poll_send(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut left = self.left();
+        while !left.is_empty() {
+            match ready!(self.poll_write(cx, &left)) {
+                Ok(sent) => drop(left.drain(..sent)),
+                Err(error) => {
+                    left.clear();
+                    self.blocked.store(false, Ordering::Relaxed);
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+        self.blocked.store(false, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Sends something at once, in front of which nothing may wait.
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let stream: &TcpStream = self.writer.as_ref();
+        loop {
+            match stream.try_write(bytes) {
+                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(stream.poll_write_ready(cx))?;
+                }
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    fn left(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.left.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
