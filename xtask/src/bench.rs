@@ -14,10 +14,11 @@ mod server;
 mod start;
 mod svg;
 mod throughput;
+pub(crate) mod training;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -150,7 +151,8 @@ impl Bench {
         let folder = self.folder(&format!("accounts-{accounts}"))?;
         eprintln!("  seeding {accounts} accounts; a million takes some 7 s");
         let accounts = format!("--accounts={accounts}");
-        let mut process = Process::start(&mut service(&self.dist.service, &folder, &[&accounts]))?;
+        let mut process =
+            Process::start(&mut service(Command::new(&self.dist.service), &folder, &[&accounts]))?;
         process.says("Starting HTTP service at ", Duration::from_mins(30))?;
         stop(process)?;
         Ok(folder)

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::command::{Cmd, root};
 use crate::elf;
+use crate::profile;
 
 /// What is built, its package, and the size in bytes above which something has gone wrong. Together
 /// they are the image, which is to stay below 3 MB.
@@ -19,14 +20,14 @@ const BINARIES: [(&str, &str, u64); 2] = [
 ];
 
 /// A target that ships: its triple, Docker's name for it, ELF's number, and who can run it elsewhere.
-struct Target {
-    triple: &'static str,
-    arch: &'static str,
+pub(crate) struct Target {
+    pub(crate) triple: &'static str,
+    pub(crate) arch: &'static str,
     machine: u16,
     emulator: &'static str,
 }
 
-const TARGETS: [Target; 2] = [
+pub(crate) const TARGETS: [Target; 2] = [
     Target {
         triple: "x86_64-unknown-linux-musl",
         arch: "amd64",
@@ -83,31 +84,43 @@ pub(crate) fn add_target(target: &str) -> Result<()> {
 }
 
 fn build(target: &Target) -> Result<Dist> {
-    add_target(target.triple)?;
     eprintln!("Building for {}; the first time takes a minute or two.", target.triple);
-    let packages = BINARIES.iter().flat_map(|(_, package, _)| ["--package", package]);
-    Cmd::new("cargo", ["build", "--release", "--locked", "--target", target.triple])
-        .args(packages)
-        .args(["--config", &format!("target.{}.rustflags=[{}]", target.triple, remap()?)])
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .run()?;
-    let folder = crate::command::target().join(target.triple).join("release");
+    let [service, probe] = BINARIES.map(|(_, package, _)| package);
+    let folder = compile(target, service, &profile::flags(target)?, None)?;
+    compile(target, probe, &[], None)?;
     let dist = Dist { service: folder.join(BINARIES[0].0), probe: folder.join(BINARIES[1].0) };
     check(target, &dist)?;
     Ok(dist)
 }
 
+/// Compiles a package with these flags more, and says in which folder its binary is.
+pub(crate) fn compile(
+    target: &Target,
+    package: &str,
+    flags: &[String],
+    folder: Option<&Path>,
+) -> Result<PathBuf> {
+    add_target(target.triple)?;
+    let folder = folder.map_or_else(crate::command::target, Path::to_path_buf);
+    let flags: Vec<_> = remap()?.iter().chain(flags).map(|flag| format!("{flag:?}")).collect();
+    Cmd::new("cargo", ["build", "--release", "--locked", "--target", target.triple])
+        .args(["--package", package, "--target-dir", &folder.display().to_string()])
+        .args(["--config", &format!("target.{}.rustflags=[{}]", target.triple, flags.join(", "))])
+        .env_remove("RUSTFLAGS")
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .run()?;
+    Ok(folder.join(target.triple).join("release"))
+}
+
 /// The same source gives the same binaries wherever it is built: no path of this machine is in them,
 /// and flags from the environment, which would replace those of `.cargo/config.toml`, are left out.
-fn remap() -> Result<String> {
+fn remap() -> Result<[String; 2]> {
     let home = std::env::var("CARGO_HOME")
         .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
     let home = home.context("neither CARGO_HOME nor HOME is set")?;
-    let paths = [(root().display().to_string(), "/accountservice"), (home, "/cargo")];
-    let flags =
-        paths.iter().map(|(from, to)| format!("{:?}", format!("--remap-path-prefix={from}={to}")));
-    Ok(flags.collect::<Vec<_>>().join(", "))
+    let root = root().display().to_string();
+    Ok([(root, "/accountservice"), (home, "/cargo")]
+        .map(|(from, to)| format!("--remap-path-prefix={from}={to}")))
 }
 
 fn check(target: &Target, dist: &Dist) -> Result<()> {
@@ -123,42 +136,56 @@ fn check(target: &Target, dist: &Dist) -> Result<()> {
     Ok(())
 }
 
+/// What a target's binaries run in, on this machine.
+pub(crate) struct Runner(Option<&'static str>);
+
+impl Target {
+    /// None if they do not run here.
+    pub(crate) fn runner(&self) -> Option<Runner> {
+        if self.triple.starts_with(std::env::consts::ARCH) && cfg!(target_os = "linux") {
+            return Some(Runner(None));
+        }
+        let has_emulator = Cmd::new(self.emulator, ["--version"]).succeeds().unwrap_or(false);
+        if !has_emulator {
+            eprintln!("  {} not run: this machine has no {}", self.triple, self.emulator);
+        }
+        has_emulator.then_some(Runner(Some(self.emulator)))
+    }
+}
+
+impl Runner {
+    pub(crate) fn cmd(&self, path: &Path) -> Cmd {
+        let path = path.display().to_string();
+        match self.0 {
+            None => Cmd::new(&path, [""; 0]),
+            Some(emulator) => Cmd::new(emulator, [path]),
+        }
+    }
+}
+
 /// Starts the service and asks it with the probe, both as they ship.
 fn prove(target: &Target, dist: &Dist) -> Result<()> {
-    let native = target.triple.starts_with(std::env::consts::ARCH) && cfg!(target_os = "linux");
-    let runner = match native {
-        true => None,
-        false if Cmd::new(target.emulator, ["--version"]).succeeds().unwrap_or(false) => {
-            Some(target.emulator)
-        }
-        false => {
-            eprintln!("  not run: this machine has no {}", target.emulator);
-            return Ok(());
-        }
-    };
-    let program = |path: &Path| match runner {
-        None => Cmd::new(&path.display().to_string(), [""; 0]),
-        Some(runner) => Cmd::new(runner, [path.display().to_string()]),
-    };
+    let Some(runner) = target.runner() else { return Ok(()) };
     let folder = crate::command::target().join("xtask");
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create {}", folder.display()))?;
     let database = folder.join(format!("{}.db", target.arch));
     let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr())?.port().to_string();
-    let service = program(&dist.service)
+    let service = runner
+        .cmd(&dist.service)
         .env("ACCOUNTSERVICE_PORT", &port)
         .env("ACCOUNTSERVICE_ADDRESS", "127.0.0.1")
         .env("ACCOUNTSERVICE_DATABASE", database.display().to_string());
     let child = service.command().stdout(Stdio::null()).spawn();
     let running = Running(child.with_context(|| format!("cannot start `{service}`"))?);
-    let probe = program(&dist.probe).args(["--port", &port, "--wait", "20s"]);
+    let probe = runner.cmd(&dist.probe).args(["--port", &port, "--wait", "20s"]);
     let healthy = probe.read();
     drop(running);
     let _ = std::fs::remove_file(&database);
     if let Err(error) = healthy {
         bail!("{} does not serve: {error:#}", target.triple);
     }
-    eprintln!("  runs{}: the probe finds it healthy", runner.map_or("", |_| " in an emulator"));
+    eprintln!("  runs{}: the probe finds it healthy", runner.0.map_or("", |_| " in an emulator"));
     Ok(())
 }
 

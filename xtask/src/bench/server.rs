@@ -63,7 +63,7 @@ impl Server {
         args: &[&str],
         cores: &[usize],
     ) -> Result<Self> {
-        let mut command = service(binary, folder, args);
+        let mut command = service(Command::new(binary), folder, args);
         Self::listening(OURS, on(cores, || Service::start(&mut command))?)
     }
 
@@ -135,8 +135,7 @@ pub(super) fn stop(mut process: Process) -> Result<()> {
 }
 
 /// The service on loopback with its metrics on, its database in this folder.
-pub(super) fn service(binary: &Path, folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(binary);
+pub(super) fn service(mut command: Command, folder: &Path, args: &[&str]) -> Command {
     command.current_dir(folder).args(["--address=127.0.0.1", "--metrics-port=0"]);
     command.args(["--port=0"]).args(args);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ACCOUNTSERVICE_")) {

@@ -4,6 +4,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -49,7 +50,7 @@ pub(super) fn run(bench: &Bench) -> Result<Findings> {
 fn start(bench: &Bench, folder: &Path, accounts: u64) -> Result<f64> {
     let at = free_address()?;
     let (port, accounts) = (format!("--port={}", at.port()), format!("--accounts={accounts}"));
-    let mut command = service(&bench.dist.service, folder, &[&port, &accounts]);
+    let mut command = service(Command::new(&bench.dist.service), folder, &[&port, &accounts]);
     let start = Instant::now();
     let process = Process::start(&mut command)?;
     while !is_healthy(at)? {
