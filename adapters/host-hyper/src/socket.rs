@@ -33,6 +33,11 @@ pub(crate) struct Socket {
     load: Arc<Load>,
     watch: Arc<Watch>,
     unsent: Vec<u8>,
+    /// What the connection is at once the client has taken what is left: still at an answer, unless
+    /// it let earlier ones wait while there was nothing else to do.
+    after_left: Phase,
+    /// The client has let a large answer wait, so that time has passed since it was made.
+    waited: bool,
     /// All that the client has sent has been read, so that no further answer is near.
     read_all: bool,
     /// What was read before a rest and is part of the next request.
@@ -50,6 +55,8 @@ impl Socket {
             load,
             watch,
             unsent: Vec::new(),
+            after_left: Phase::Answering,
+            waited: false,
             read_all: false,
             unread: Bytes::new(),
             closing: None,
@@ -74,14 +81,16 @@ impl Socket {
         let Some(outlet) = self.outlet.as_ref().filter(|outlet| outlet.is_blocked()) else {
             return Poll::Ready(Ok(()));
         };
-        if self.watch.rests() {
+        // Nothing is read meanwhile, so a head that has begun cannot go on either.
+        if self.watch.rests() || self.watch.reads_head() {
+            self.after_left = if self.watch.rests() { Phase::Idle } else { Phase::Head };
             self.watch.enter(Phase::Answering);
         }
-        ready!(outlet.poll_send(cx))?;
+        let result = ready!(outlet.poll_send(cx));
         if self.watch.answers() {
-            self.watch.enter(Phase::Idle);
+            self.watch.enter(mem::replace(&mut self.after_left, Phase::Answering));
         }
-        Poll::Ready(Ok(()))
+        Poll::Ready(result)
     }
 
     /// Hands over what has been gathered, unless the client lets answers wait.
@@ -104,7 +113,11 @@ impl Socket {
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_hand_over(cx))?;
         if self.watch.answers() {
-            self.watch.pass_on(Phase::Idle);
+            if mem::take(&mut self.waited) {
+                self.watch.enter(Phase::Idle);
+            } else {
+                self.watch.pass_on(Phase::Idle);
+            }
         }
         Poll::Ready(Ok(()))
     }
@@ -158,7 +171,9 @@ impl Write for Socket {
             let Some(outlet) = &self.outlet else {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             };
-            return outlet.poll_write(cx, bytes);
+            let written = outlet.poll_write(cx, bytes);
+            self.waited |= written.is_pending();
+            return written;
         }
         if self.unsent.len() + bytes.len() > BATCH {
             ready!(self.poll_hand_over(cx))?;

@@ -98,6 +98,11 @@ impl Watch {
         self.is(Phase::Begun)
     }
 
+    /// A request has begun, and its head is not complete.
+    pub(crate) fn reads_head(&self) -> bool {
+        self.is_begun() || self.is(Phase::Head)
+    }
+
     /// An answer is on its way.
     pub(crate) fn answers(&self) -> bool {
         self.is(Phase::Answering)

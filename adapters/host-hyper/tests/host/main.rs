@@ -5,6 +5,7 @@ mod connection;
 mod contract;
 mod crowd;
 mod drain;
+mod outbox;
 mod patience;
 mod server;
 mod size;
