@@ -1,9 +1,10 @@
 //! Answers on their way out: those of one thread's connections are sent one right after the other.
 //!
-//! To send is most of what a request costs, and half of that is to wake the client. While answers
+//! To send is most of what a request costs, and part of that is to wake the client. While answers
 //! follow each other closely, a client with many connections, such as a proxy, is still awake when
 //! the next one comes; and the code that sends, the kernel's and ours, stays in the processor's
-//! caches. An answer waits only for requests that had come in before it was ready.
+//! caches. An answer waits only for requests that had come in before it was ready, and for one handler
+//! that is slow; for one that never returns, until somebody connects and finds that out.
 
 use std::io;
 use std::mem;

@@ -176,7 +176,12 @@ impl Workers {
     /// Now is the time to look whether one is: a probe comes by a connection of its own.
     pub(crate) fn hand_out(&self, stream: TcpStream, peer: SocketAddr) {
         let now = millis(self.shared.born.elapsed());
-        let stalled = self.workers.iter().any(|worker| worker.load.stalled(now));
+        let mut stalled = false;
+        for worker in self.workers.iter().filter(|worker| worker.load.stalled(now)) {
+            stalled = true;
+            // Those that were answered before the handler was called.
+            worker.load.outbox.send();
+        }
         if stalled && !self.shared.stalled.swap(stalled, Ordering::Relaxed) {
             error!("A handler has not returned for {STALLED_AFTER:?}");
         }

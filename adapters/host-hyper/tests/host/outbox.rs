@@ -164,6 +164,32 @@ fn no_answer_waits_for_all_slow_ones_of_another_connection() {
 }
 
 #[test]
+fn an_answer_comes_although_the_handler_called_after_it_never_returns() {
+    let quick = AtomicUsize::new(0);
+    let (server, go_on) = held(move |path, wait| match path {
+        "/quick" => quick.store(1, Ordering::Relaxed),
+        _ if quick.load(Ordering::Relaxed) == 0 => {}
+        _ => wait(),
+    });
+    let (mut clients, _holder) = clients(&server, 2);
+    clients[0].send(get("/quick"));
+    clients[1].send(get("/stuck"));
+    go_on.send(()).expect("the worker waits");
+    // That it never returns is found out when somebody connects, after 5 s.
+    let (answered, is_answered) = mpsc::channel();
+    let knocking = thread::spawn(move || {
+        while is_answered.recv_timeout(Duration::from_millis(200)).is_err() {
+            drop(server.connect());
+        }
+        server
+    });
+    assert_eq!(clients[0].answer().body(), "/quick");
+    answered.send(()).expect("it still knocks");
+    go_on.send(()).expect("the stuck one waits");
+    drop(knocking.join());
+}
+
+#[test]
 fn each_in_a_crowd_that_asks_at_once_gets_its_own_answer() {
     let (server, go_on) = held(|_, _| {});
     let (mut clients, mut holder) = clients(&server, 100);
