@@ -22,7 +22,9 @@ pub(crate) fn flags(target: &Target) -> Result<Vec<String>> {
     if fs::exists(&profile)? {
         return Ok(vec![format!("-Cprofile-use={profile}")]);
     }
-    eprintln!("  without a profile, some 5 % slower: there is no {profile}");
+    eprintln!(
+        "  without a profile, some 5 % slower: no {profile}; `cargo xtask profile` records it"
+    );
     Ok(Vec::new())
 }
 

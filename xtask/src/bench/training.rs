@@ -38,20 +38,23 @@ pub(crate) fn run() -> Result<()> {
         eprintln!("Building for {} with counters in it", target.triple);
         let recorded = work.join(format!("counts-{}", target.arch));
         let flags = [format!("-Cprofile-generate={}", recorded.display())];
-        let binary = dist::compile(target, "accountservice-host-hyper", &flags, Some(&work))?;
-        watch(&runner, &binary.join("accountservice"), &work.join(target.arch))?;
+        let (name, package, _) = dist::BINARIES[0];
+        let binary = dist::compile(target, package, &flags, Some(&work))?.join(name);
+        watch(&runner, &binary, &work.join(target.arch))?;
         let profile = path(target)?;
-        clear(target, profile.parent().unwrap_or(&profile))?;
-        Cmd::new(&tool()?, ["merge", "--sparse", "--output", &profile.display().to_string()])
+        let merged = work.join("merged");
+        Cmd::new(&tool()?, ["merge", "--sparse", "--output", &merged.display().to_string()])
             .args([recorded.display().to_string()])
             .run()?;
+        clear(target, profile.parent().unwrap_or(&profile))?;
+        fs::copy(&merged, &profile)?;
         eprintln!("  {}: {} bytes", profile.display(), fs::metadata(&profile)?.len());
     }
     let _ = fs::remove_dir_all(&work);
     Ok(())
 }
 
-/// Removes the profiles of other versions.
+/// Removes the profiles of all versions.
 fn clear(target: &Target, folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     for entry in fs::read_dir(folder)? {
