@@ -90,8 +90,7 @@ impl Outbox {
         if !waiting.sender.as_ref().is_some_and(|sender| sender.will_wake(waker)) {
             waiting.sender = Some(waker.clone());
         }
-        drop(waiting);
-        self.send();
+        waiting.send();
         Poll::Pending
     }
 

@@ -214,17 +214,17 @@ impl Worker {
         let (queue, mut accepted) = mpsc::unbounded_channel();
         let (ended, done) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        let sending = Arc::clone(&load);
+        let own = Arc::clone(&load);
         thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
             runtime.block_on(async {
                 // A task waits in line behind those that have something to read.
-                let outbox = Arc::clone(&sending);
-                tokio::spawn(poll_fn(move |cx| outbox.outbox.poll_send(cx)));
+                let sender = Arc::clone(&own);
+                tokio::spawn(poll_fn(move |cx| sender.outbox.poll_send(cx)));
                 while let Some((stream, peer, slot)) = accepted.recv().await {
                     connections.spawn(stream, peer, slot);
                 }
             });
-            sending.outbox.send();
+            own.outbox.send();
             drop(runtime);
             drop(connections);
             let _ = ended.send(());
