@@ -99,29 +99,30 @@ impl Load {
             let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLRDHUP | EpollFlags::EPOLLET;
             epoll.add(&stream, EpollEvent::new(flags, number))?;
             let sent = Instant::now();
-            Ok(Connection {
-                stream,
-                id: SAME,
-                received: 0,
-                expected: 0,
-                sent,
-                answered: 0,
-                open: true,
-            })
+            let (received, expected, answered) = (0, 0, 0);
+            Ok(Connection { stream, id: SAME, received, expected, sent, answered, open: true })
         };
         let connections = (0..shape.connections as u64).map(connect).collect::<Result<_>>()?;
         Ok(Self { epoll, connections, shape, request })
     }
 
-    /// Asks for so long, and then waits for what is still on its way.
-    pub(super) fn run(mut self, time: Duration) -> Result<Answers> {
+    /// Asks for so long, and then waits for what is still on its way. What has been closed before is
+    /// lost.
+    pub(super) fn run(&mut self, time: Duration) -> Result<Answers> {
         let mut answers = Answers::default();
         let (mut events, mut buffer) = ([EpollEvent::empty(); 1024], vec![0; 64 << 10]);
         let depth = self.shape.depth as u64;
         let start = Instant::now();
-        let (end, mut now, mut waiting) = (start + time, start, self.connections.len());
+        let (end, mut now, mut waiting) = (start + time, start, 0);
         for connection in &mut self.connections {
-            connection.ask(&mut self.request);
+            connection.answered = 0;
+            if connection.open {
+                connection.sent = Instant::now();
+                connection.ask(&mut self.request);
+                waiting += 1;
+            } else {
+                answers.lost += depth;
+            }
         }
         while waiting > 0 && now < end + PATIENCE {
             let ready = match self.epoll.wait(&mut events, EpollTimeout::from(100_u8)) {
@@ -155,7 +156,7 @@ impl Load {
                 }
             }
         }
-        answers.lost += waiting as u64 * depth;
+        answers.lost += waiting * depth;
         answers.each = self.connections.iter().map(|connection| connection.answered).collect();
         answers.requests = answers.each.iter().sum();
         Ok(answers)
@@ -295,10 +296,12 @@ mod tests {
                 stream.write_all(answer.as_bytes()).unwrap();
             }
         });
-        let load = Load::connect(at, Shape::new(1, 1)).unwrap();
+        let mut load = Load::connect(at, Shape::new(1, 1)).unwrap();
         let answers = load.run(Duration::ZERO).unwrap();
         server.join().unwrap();
         assert_eq!(answers.requests, u64::from(answer == ANSWER));
+        // The connection is closed now.
+        assert_eq!(load.run(Duration::ZERO).unwrap().lost, 1);
         (answers.wrong, answers.lost)
     }
 

@@ -72,8 +72,8 @@ fn requests(bench: &Bench, server: &Server, least: u64) -> Result<u64> {
     let mut count = 0;
     while count < least {
         for (mode, connections, depth) in MODES {
-            let load = Load::connect(server.at, Shape::new(connections, depth))?;
-            let answers = load.run(bench.time)?;
+            let answers =
+                Load::connect(server.at, Shape::new(connections, depth))?.run(bench.time)?;
             let (wrong, lost) = (answers.wrong, answers.lost);
             ensure!(wrong + lost == 0, "{mode}: {wrong} wrong and {lost} lost answers");
             count += answers.requests;

@@ -15,6 +15,9 @@ use super::{Bench, float};
 const OTHERS: f64 = 0.08;
 const RETRIES: usize = 4;
 const PAUSE: Duration = Duration::from_secs(2);
+/// How long connections are in use before a sample: what the first requests of one cost is not what a
+/// request costs.
+const WARM_UP: Duration = Duration::from_millis(100);
 
 /// One that is measured: as what, who, and how it is asked.
 pub(super) struct Entry<'a> {
@@ -125,19 +128,20 @@ fn take(entry: &Entry, place: Place, cores: Cores, time: Duration) -> Result<Sam
     let id = entry.server.process.id();
     let Cores([_, apart]) = cores;
     let (at, shape) = (entry.server.at, entry.shape);
-    // What connecting costs is not what a request costs.
-    let loads: Vec<_> = match place {
+    let mut loads: Vec<_> = match place {
         Place::Apart => vec![on(&[apart], || Load::connect(at, shape))?],
         Place::Together => {
             (0..2).map(|number| Load::connect(at, shape.part(number, 2))).collect::<Result<_>>()?
         }
     };
+    let mut run = |time| match place {
+        Place::Apart => on(&[apart], || drive(&mut loads, time)),
+        Place::Together => on(&cores.0, || drive(&mut loads, time)),
+    };
+    run(WARM_UP)?;
     let look = || Ok::<_, anyhow::Error>((Usage::of(id)?, own()?, busy()?));
     let (server, load, all) = look()?;
-    let answers = match place {
-        Place::Apart => on(&[apart], || drive(loads, time))?,
-        Place::Together => on(&cores.0, || drive(loads, time))?,
-    };
+    let answers = run(time)?;
     let (server_after, load_after, all_after) = look()?;
     let used = server_after.since(server);
     let (requests, seconds) = (float(answers.requests.max(1)), answers.elapsed.as_secs_f64());
@@ -159,10 +163,10 @@ fn take(entry: &Entry, place: Place, cores: Cores, time: Duration) -> Result<Sam
 }
 
 /// Each in a thread of its own, all at once.
-fn drive(loads: Vec<Load>, time: Duration) -> Result<Answers> {
+fn drive(loads: &mut [Load], time: Duration) -> Result<Answers> {
     thread::scope(|scope| {
         let threads: Vec<_> =
-            loads.into_iter().map(|load| scope.spawn(move || load.run(time))).collect();
+            loads.iter_mut().map(|load| scope.spawn(move || load.run(time))).collect();
         let mut all = Answers::default();
         for thread in threads {
             all.add(&thread.join().expect("a load does not panic")?);
