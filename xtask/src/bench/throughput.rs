@@ -4,9 +4,9 @@
 use anyhow::Result;
 
 use super::load::Shape;
-use super::report::{Figure, Goal};
+use super::report::{Figure, Goal, Row};
 use super::rounds::{Entry, Place, measure};
-use super::server::{Cores, OURS, Server};
+use super::server::{Cores, FLOOR, OURS, Server};
 use super::{Bench, Findings};
 
 /// What the settings are called, their connections, and how many requests are sent at once.
@@ -14,8 +14,10 @@ pub(super) const MODES: [(&str, usize, usize); 3] =
     [("l64", 64, 1), ("l512", 512, 1), ("lpipe16", 64, 16)];
 /// The share of the floor that is to be reached.
 const SHARES: [(&str, f64); 2] = [("l64", 82.0), ("l512", 78.0)];
-/// The rival that is to be left behind where requests are pipelined.
-const RIVAL: &str = "xitca";
+/// The rival that is to be left behind where requests are pipelined, and by how much.
+const PIPELINES: (&str, f64) = ("xitca", 10.0);
+/// HTTP by hand for two paths, over a map: nobody could use it, so nobody has to be faster.
+const BY_HAND: &str = "hand-map";
 
 /// One worker on one core, the load on another.
 pub(super) fn one_core(bench: &Bench) -> Result<Findings> {
@@ -33,19 +35,18 @@ pub(super) fn one_core(bench: &Bench) -> Result<Findings> {
         });
         findings.rows.extend(measure(bench, part, &entries.collect::<Vec<_>>(), Place::Apart)?);
     }
-    let row = |setting, server| {
-        let mut rows = findings.rows.iter();
-        rows.find(|row| row.setting == setting && row.server == server)
-    };
+    let rows = &findings.rows;
     for (mode, share) in SHARES {
-        let reached = row(mode, OURS).and_then(|row| row.percent_of_floor).unwrap_or_default();
+        let ours = rows.iter().find(|row| row.setting == mode && row.server == OURS);
+        let reached = ours.and_then(|row| row.percent_of_floor).unwrap_or_default();
         let figure = Figure::new(part, format!("{mode}: share of the floor"), reached, "%");
         findings.figures.push(figure.goal(Goal::AtLeast(share)));
+        findings.figures.extend(ahead(rows, mode, |name| name != BY_HAND, 0.0));
     }
-    if let (Some(ours), Some(rival)) = (row("lpipe16", OURS), row("lpipe16", RIVAL)) {
-        let ahead = 100.0 * (ours.requests_per_second / rival.requests_per_second - 1.0);
-        let figure = Figure::new(part, format!("lpipe16: ahead of {RIVAL}"), ahead, "%");
-        findings.figures.push(figure.goal(Goal::AtLeast(10.0)));
+    let (rival, least) = PIPELINES;
+    findings.figures.extend(ahead(rows, "lpipe16", |name| name == rival, least));
+    for (mode, ..) in MODES {
+        findings.figures.extend(sooner(rows, mode));
     }
     Ok(findings)
 }
@@ -61,7 +62,8 @@ pub(super) fn two_cores(bench: &Bench) -> Result<Findings> {
         shape: Shape::new(64, 1),
     });
     let rows = measure(bench, part, &entries.collect::<Vec<_>>(), Place::Together)?;
-    Ok(Findings { rows, figures: Vec::new() })
+    let figures = ahead(&rows, "2 workers, l64", |name| name != BY_HAND, 0.0).into_iter().collect();
+    Ok(Findings { rows, figures })
 }
 
 /// From one connection to as many as there may be.
@@ -76,6 +78,37 @@ pub(super) fn connections(bench: &Bench) -> Result<Findings> {
     });
     let rows = measure(bench, "connections", &entries, Place::Apart)?;
     Ok(Findings { rows, figures: Vec::new() })
+}
+
+/// How far ahead of the fastest of these rivals the service is.
+fn ahead(rows: &[Row], setting: &str, of: impl Fn(&str) -> bool, least: f64) -> Option<Figure> {
+    let (ours, rivals) = compare(rows, setting);
+    let rivals = rivals.filter(|row| of(&row.server));
+    let rate = |row: &&Row| row.requests_per_second;
+    let best = rivals.max_by(|a, b| rate(a).total_cmp(&rate(b)))?;
+    let ahead = 100.0 * (rate(&ours?) / rate(&best) - 1.0);
+    let name = format!("{setting}: ahead of {}", best.server);
+    Some(Figure::new(best.part, name, ahead, "%").goal(Goal::AtLeast(least)))
+}
+
+/// The p99 beside the lowest one of the rivals that hyper serves too.
+fn sooner(rows: &[Row], setting: &str) -> Option<Figure> {
+    let (ours, rivals) = compare(rows, setting);
+    let rivals = rivals.filter(|row| row.server.starts_with("hyper"));
+    let best = rivals.min_by(|a, b| a.p99_us.total_cmp(&b.p99_us))?;
+    let share = 100.0 * ours?.p99_us / best.p99_us;
+    let name = format!("{setting}: p99, as a share of that of {}", best.server);
+    Some(Figure::new(best.part, name, share, "%").goal(Goal::AtMost(100.0)))
+}
+
+/// The service and its rivals, without the floor.
+fn compare<'a>(
+    rows: &'a [Row],
+    setting: &'a str,
+) -> (Option<&'a Row>, impl Iterator<Item = &'a Row>) {
+    let mut rows = rows.iter().filter(move |row| row.setting == setting);
+    let rivals = rows.clone().filter(|row| row.server != OURS && row.server != FLOOR);
+    (rows.find(|row| row.server == OURS), rivals)
 }
 
 /// All that compete: ours, the floor with our answer, and the rivals.
