@@ -28,8 +28,7 @@ const BATCH: usize = 8 << 10;
 /// has any byte of a next request, and loses it when the connection ends with such a byte.
 pub(crate) struct Socket {
     reader: TokioIo<OwnedReadHalf>,
-    /// `None` when nothing more is sent.
-    outlet: Option<Arc<Outlet>>,
+    answers: Answers,
     load: Arc<Load>,
     watch: Arc<Watch>,
     unsent: Vec<u8>,
@@ -42,8 +41,13 @@ pub(crate) struct Socket {
     read_all: bool,
     /// What was read before a rest and is part of the next request.
     unread: Bytes,
-    /// Since when nothing more is sent.
-    closing: Option<Instant>,
+}
+
+enum Answers {
+    /// They go out here.
+    To(Arc<Outlet>),
+    /// The last one has been sent, at that time.
+    Over(Instant),
 }
 
 impl Socket {
@@ -51,7 +55,7 @@ impl Socket {
         let (reader, writer) = stream.into_split();
         Self {
             reader: TokioIo::new(reader),
-            outlet: Some(Arc::new(Outlet::new(writer))),
+            answers: Answers::To(Arc::new(Outlet::new(writer))),
             load,
             watch,
             unsent: Vec::new(),
@@ -59,7 +63,6 @@ impl Socket {
             waited: false,
             read_all: false,
             unread: Bytes::new(),
-            closing: None,
         }
     }
 
@@ -78,8 +81,9 @@ impl Socket {
 
     /// Sends what the client has not taken.
     fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(outlet) = self.outlet.as_ref().filter(|outlet| outlet.is_blocked()) else {
-            return Poll::Ready(Ok(()));
+        let outlet = match &self.answers {
+            Answers::To(outlet) if outlet.is_blocked() => outlet,
+            _ => return Poll::Ready(Ok(())),
         };
         // Nothing is read meanwhile, so a head that has begun cannot go on either.
         if self.watch.rests() || self.watch.reads_head() {
@@ -104,7 +108,7 @@ impl Socket {
 
     fn hand_over(&mut self, waker: &Waker) {
         let bytes = mem::take(&mut self.unsent);
-        if let Some(outlet) = &self.outlet {
+        if let Answers::To(outlet) = &self.answers {
             self.load.outbox.put(outlet, bytes, waker);
         }
     }
@@ -168,7 +172,7 @@ impl Write for Socket {
     ) -> Poll<io::Result<usize>> {
         if bytes.len() > BATCH {
             ready!(self.poll_sent(cx))?;
-            let Some(outlet) = &self.outlet else {
+            let Answers::To(outlet) = &self.answers else {
                 return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
             };
             let written = outlet.poll_write(cx, bytes);
@@ -194,19 +198,20 @@ impl Write for Socket {
     /// Closing with unread bytes would reset the connection, and the client might never see the
     /// answer (RFC 9112, section 9.6). The watch sees to it that this has an end.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let closing = if let Some(closing) = self.closing {
-            closing
+        let over = if let Answers::Over(at) = self.answers {
+            at
         } else {
             ready!(self.poll_sent(cx))?;
-            self.outlet = None;
+            let now = Instant::now();
+            self.answers = Answers::Over(now);
             self.watch.enter(Phase::Closing);
-            *self.closing.insert(Instant::now())
+            now
         };
         let mut scratch = [0; 4096];
         loop {
             let mut buffer = ReadBuf::new(&mut scratch);
             ready!(Pin::new(&mut self.reader).poll_read(cx, buffer.unfilled()))?;
-            if buffer.filled().is_empty() || closing.elapsed() > LINGER_AT_MOST {
+            if buffer.filled().is_empty() || over.elapsed() > LINGER_AT_MOST {
                 return Poll::Ready(Ok(()));
             }
             self.watch.enter(Phase::Closing);
