@@ -65,6 +65,7 @@ pub async fn serve_observed<H>(
 where
     H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static,
 {
+    let limits = limits.bounded();
     let shared = Arc::new(Shared::new(observer));
     let handler = Arc::new(handler);
     let mut door = Door {
@@ -146,6 +147,8 @@ impl<H: Handler> Door<H> {
     }
 
     fn let_in(&mut self, stream: TcpStream, peer: SocketAddr) {
+        // Now is the time, for this may be a probe.
+        self.workers.look();
         if self.is_full() {
             if self.warned.is_none_or(|warned| warned.elapsed() > WARN_AGAIN) {
                 warn!(
@@ -166,8 +169,9 @@ impl<H: Handler> Door<H> {
         loop {
             match listener.accept() {
                 Ok((stream, peer)) => {
-                    stream.set_nonblocking(true)?;
-                    self.let_in(stream, peer);
+                    if stream.set_nonblocking(true).is_ok() {
+                        self.let_in(stream, peer);
+                    }
                 }
                 Err(error) if concerns_one_connection(&error) => {}
                 Err(_) => return Ok(()),

@@ -132,10 +132,13 @@ impl<H> Connection<H> {
     where
         H: Handler,
     {
-        let Common { handler, load, .. } = &*self.common;
+        let Common { handler, load, shared, .. } = &*self.common;
         load.handling(now);
         let result = catch_unwind(AssertUnwindSafe(|| handler(request)));
         load.handled();
+        if shared.stalled() {
+            shared.returned(self.watch.now().saturating_sub(now));
+        }
         result
     }
 }
@@ -216,6 +219,10 @@ impl<H: Handler> Serving<H> {
                     waits_for_drain = drain.as_mut().poll(cx).is_pending();
                     rest_until = (!waits_for_drain).then(|| Instant::now() + REST_WHILE_DRAINING);
                 }
+                // Whether a head has begun is known when it rests.
+                if rest_until.is_some() && mem::take(&mut self.busy) {
+                    continue;
+                }
                 let mut deadline = watch.deadline(limits);
                 if let Some(rest_until) = rest_until
                     && watch.rests()
@@ -257,10 +264,16 @@ impl<H: Handler> Serving<H> {
                     self.work();
                 }
                 State::Working(working) => {
-                    if let Poll::Ready(result) = Pin::new(working).poll(cx) {
+                    let watch = &self.connection.watch;
+                    if let Poll::Ready(result) = Pin::new(&mut *working).poll(cx) {
+                        if result.is_ok() && !watch.closes() {
+                            // A client has asked for an upgrade, and hyper leaves the socket to
+                            // whoever grants it. It has done so now, and closes it as any other.
+                            return Pin::new(working).poll(cx);
+                        }
                         return Poll::Ready(result);
                     }
-                    if self.busy || !self.connection.watch.waits() {
+                    if self.busy || !watch.waits() {
                         return Poll::Pending;
                     }
                     self.rest();
@@ -281,7 +294,9 @@ impl<H: Handler> Serving<H> {
         let Self { connection, state, busy } = self;
         *state = match mem::replace(state, State::Changing) {
             State::Resting(socket) => {
-                *busy = connection.watch.waits() && connection.watch.since().elapsed() < SOON;
+                let Common { shared, .. } = &*connection.common;
+                let watch = &connection.watch;
+                *busy = !shared.draining() && watch.waits() && watch.since().elapsed() < SOON;
                 let exchanges = Exchanges(Arc::clone(connection));
                 State::Working(Box::new(connection.common.http.serve_connection(socket, exchanges)))
             }
@@ -293,15 +308,24 @@ impl<H: Handler> Serving<H> {
         self.state = match mem::replace(&mut self.state, State::Changing) {
             State::Working(working) => {
                 let parts = working.into_parts();
-                if !parts.read_buf.is_empty() {
+                let unread = without_empty_lines(&parts.read_buf);
+                if !unread.is_empty() {
                     // It came together with the request before it.
-                    self.connection.watch.enter(Phase::Head);
+                    self.connection.watch.pass_on(Phase::Head);
                 }
                 let mut socket = parts.io;
-                socket.rest(&parts.read_buf);
+                socket.rest(unread);
                 State::Resting(socket)
             }
             other => other,
         };
     }
+}
+
+/// Some clients send one after a body, and it is no request (RFC 9112, section 2.2).
+fn without_empty_lines(mut bytes: &[u8]) -> &[u8] {
+    while let Some(rest) = bytes.strip_prefix(b"\r\n").or_else(|| bytes.strip_prefix(b"\n")) {
+        bytes = rest;
+    }
+    bytes
 }

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::future::{Ready, ready};
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -58,7 +59,7 @@ impl<H: Handler> Service<Request<Incoming>> for Exchanges<H> {
         match admit(&request, connection.limits()) {
             Ok(()) if body_is_empty => {
                 let request = request.map(|_| Bytes::new());
-                Exchange::Over(Some(line.answer(request, started, connection)))
+                Exchange::Over(ready(line.answer(request, started, connection)))
             }
             Ok(()) => {
                 let connection = Arc::clone(connection);
@@ -73,14 +74,14 @@ impl<H: Handler> Service<Request<Incoming>> for Exchanges<H> {
                     }
                 }))
             }
-            Err(refusal) => Exchange::Over(Some(line.refuse(refusal, connection))),
+            Err(refusal) => Exchange::Over(ready(line.refuse(refusal, connection))),
         }
     }
 }
 
 /// An answer, or the reading of the body that it waits for.
 pub(crate) enum Exchange {
-    Over(Option<Response<Full<Bytes>>>),
+    Over(Ready<Response<Full<Bytes>>>),
     Reading(Pin<Box<dyn Future<Output = Response<Full<Bytes>>> + Send>>),
 }
 
@@ -89,7 +90,7 @@ impl Future for Exchange {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
-            Self::Over(response) => response.take().map_or(Poll::Pending, |it| Poll::Ready(Ok(it))),
+            Self::Over(response) => Pin::new(response).poll(cx).map(Ok),
             Self::Reading(reading) => reading.as_mut().poll(cx).map(Ok),
         }
     }

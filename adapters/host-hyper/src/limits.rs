@@ -4,7 +4,10 @@ use std::num::NonZeroUsize;
 use std::thread;
 use std::time::Duration;
 
-/// Bounds on what clients may take, in bytes, connections and time.
+/// As good as never. Clocks end somewhere: a deadline cannot be `Duration::MAX` away.
+const NEVER: Duration = Duration::from_hours(365 * 24);
+
+/// Bounds on what clients may take, in bytes, connections and time. No time is longer than a year.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// How many threads serve connections.
@@ -27,6 +30,16 @@ pub struct Limits {
     pub idle_time: Duration,
     /// How long requests in flight are waited for after the moment to stop.
     pub drain_time: Duration,
+}
+
+impl Limits {
+    /// With times that can be waited for.
+    pub(crate) fn bounded(self) -> Self {
+        let Self { head_time, body_time, idle_time, drain_time, .. } = self;
+        let [head_time, body_time, idle_time, drain_time] =
+            [head_time, body_time, idle_time, drain_time].map(|time| time.min(NEVER));
+        Self { head_time, body_time, idle_time, drain_time, ..self }
+    }
 }
 
 impl Default for Limits {

@@ -121,7 +121,8 @@ impl<S: AccountStore> Metrics<S> {
             registry.register(Box::new(gauge.clone()))?;
             Ok(gauge)
         };
-        let opts = Opts::new("http_requests_total", "Requests answered, by route and status.");
+        let opts =
+            Opts::new("http_requests_total", "Well-formed requests answered, by route and status.");
         let requests = IntCounterVec::new(opts, &["route", "status"])?;
         registry.register(Box::new(requests.clone()))?;
         let opts = HistogramOpts::new(

@@ -4,10 +4,10 @@
 //! follow each other closely, a client with many connections, such as a proxy, is still awake when
 //! the next one comes; and the code that sends, the kernel's and ours, stays in the processor's
 //! caches. An answer waits only for requests that had come in before it was ready, and for one handler
-//! that is slow; for one that never returns, until somebody connects and finds that out.
+//! that is slow; for one that never returns, until somebody connects and finds that out, or, if that
+//! one's request is next on the same connection, for ever.
 
 use std::io;
-use std::mem;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -27,7 +27,11 @@ const KEPT: usize = 8 << 10;
 
 /// The answers of one thread that are ready and not sent.
 #[derive(Default)]
-pub(crate) struct Outbox(Mutex<Waiting>);
+pub(crate) struct Outbox {
+    waiting: Mutex<Waiting>,
+    /// The last request was a slow one.
+    hurried: AtomicBool,
+}
 
 #[derive(Default)]
 struct Waiting {
@@ -36,7 +40,6 @@ struct Waiting {
     /// Wakes whoever sends when all requests that have come in are answered. Without it, nothing
     /// waits.
     sender: Option<Waker>,
-    hurried: bool,
 }
 
 /// Answers to one client.
@@ -49,7 +52,7 @@ struct Parcel {
 
 impl Outbox {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An empty buffer to write answers into.
@@ -62,9 +65,9 @@ impl Outbox {
         let mut waiting = self.waiting();
         let outlet = Arc::clone(outlet);
         waiting.parcels.push(Parcel { outlet, bytes, waker: waker.clone() });
-        let is_full = waiting.parcels.len() >= MOST || mem::take(&mut waiting.hurried);
+        let is_full = waiting.parcels.len() >= MOST;
         match &waiting.sender {
-            Some(sender) if !is_full => {
+            Some(sender) if !is_full && !self.is_hurried() => {
                 if waiting.parcels.len() == 1 {
                     sender.wake_by_ref();
                 }
@@ -76,11 +79,18 @@ impl Outbox {
     /// Says how long the last request took. After a slow one nothing waits for the next, which may
     /// be as slow and, if pipelined, comes before any other task has its turn.
     pub(crate) fn took(&self, time: Duration) {
-        if time > QUICK {
-            let mut waiting = self.waiting();
-            waiting.hurried = true;
-            waiting.send();
+        let slow = time > QUICK;
+        if slow != self.is_hurried() {
+            self.hurried.store(slow, Ordering::Relaxed);
         }
+        if slow {
+            self.send();
+        }
+    }
+
+    /// Answers should be on their way before the next request is looked at.
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.hurried.load(Ordering::Relaxed)
     }
 
     /// Sends what waits whenever all requests that have come in are answered.

@@ -6,6 +6,7 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
@@ -15,11 +16,15 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::Instant;
 
 use crate::outbox::Outlet;
-use crate::watch::{LINGER_AT_MOST, Phase, Watch};
+use crate::watch::{Phase, Watch};
 use crate::worker::Load;
 
 /// How many bytes of answers wait for further ones at the most.
 const BATCH: usize = 8 << 10;
+
+/// How long what a client still sends is read and thrown away after the last answer: an upload that
+/// was refused comes to its end or its sender sees the answer.
+const LINGER_AT_MOST: Duration = Duration::from_secs(2);
 
 /// Answers to pipelined requests go out together, when there is nothing more to read, and with those
 /// of other connections (see `outbox.rs`).
@@ -86,8 +91,9 @@ impl Socket {
             _ => return Poll::Ready(Ok(())),
         };
         // Nothing is read meanwhile, so a head that has begun cannot go on either.
-        if self.watch.rests() || self.watch.reads_head() {
-            self.after_left = if self.watch.rests() { Phase::Idle } else { Phase::Head };
+        let rests = self.watch.rests();
+        if rests || self.watch.reads_head() {
+            self.after_left = if rests { Phase::Idle } else { Phase::Head };
             self.watch.enter(Phase::Answering);
         }
         let result = ready!(outlet.poll_send(cx));
@@ -190,7 +196,13 @@ impl Write for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.read_all { self.poll_answer(cx) } else { Poll::Ready(Ok(())) }
+        if self.read_all {
+            self.poll_answer(cx)
+        } else if self.load.outbox.is_hurried() {
+            self.poll_hand_over(cx)
+        } else {
+            Poll::Ready(Ok(()))
+        }
     }
 
     /// Says that no more will be sent, then reads and throws away what the client still sends.
@@ -220,10 +232,9 @@ impl Write for Socket {
 }
 
 impl Drop for Socket {
-    /// A connection on which an upgrade or a tunnel was ever asked for ends without a shutdown:
-    /// hyper leaves the socket to whoever grants such a wish, and nobody here does. So the last
-    /// answers go out now, as far as the kernel takes them at once, which it does unless the client
-    /// has left many others where they are.
+    /// A connection that is cut off, or that goes on in HTTP/2, ends without a shutdown. What has
+    /// been answered before goes out now, as far as the kernel takes it at once, which it does unless
+    /// the client has left many other answers where they are.
     fn drop(&mut self) {
         if !self.unsent.is_empty() {
             self.hand_over(Waker::noop());

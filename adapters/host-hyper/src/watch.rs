@@ -10,10 +10,6 @@ use crate::Limits;
 /// How long a client may be silent after the last answer.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// How long what a client still sends is read and thrown away after the last answer: an upload that
-/// was refused comes to its end or its sender sees the answer.
-pub(crate) const LINGER_AT_MOST: Duration = Duration::from_secs(2);
-
 /// A request is being answered: its body has a deadline of its own, and a handler runs in place. So
 /// this one is never due.
 const NO_DEADLINE: Duration = Duration::from_hours(24);
@@ -62,7 +58,7 @@ impl Watch {
     /// Says when it was entered, counted from the origin.
     pub(crate) fn enter(&self, phase: Phase) -> Duration {
         let now = self.now();
-        // After half a billion years this would be cut off.
+        // After two million years this would be cut off.
         self.state.store(millis(now) << 8 | phase as u64, Ordering::Relaxed);
         now
     }
@@ -78,7 +74,8 @@ impl Watch {
         self.state.store(since | phase as u64, Ordering::Relaxed);
     }
 
-    /// No request has begun.
+    /// No request has begun, as far as is known: hyper may have read the begin of one together with
+    /// the request before it.
     pub(crate) fn rests(&self) -> bool {
         self.is(Phase::New) || self.is(Phase::Idle) || self.is(Phase::Waiting)
     }

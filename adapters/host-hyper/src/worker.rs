@@ -79,6 +79,16 @@ impl Shared {
         self.stalled.load(Ordering::Relaxed)
     }
 
+    /// A handler has returned after all, if it took so long that it may have been missed. Without
+    /// this a client that keeps its connection, and has everybody else stay away while the service
+    /// is down, would hear for ever that it is.
+    pub(crate) fn returned(&self, time: Duration) {
+        if time > STALLED_AFTER {
+            // If another one is stuck, the next look finds out.
+            self.stalled.store(false, Ordering::Relaxed);
+        }
+    }
+
     /// What all clocks of this server count from.
     pub(crate) fn born(&self) -> Instant {
         self.born
@@ -170,11 +180,8 @@ impl Workers {
         self.workers.iter().map(|worker| worker.load.open()).sum()
     }
 
-    /// Gives the connection to the worker that has the fewest, and to one that is stuck only if all
-    /// are.
-    ///
-    /// Now is the time to look whether one is: a probe comes by a connection of its own.
-    pub(crate) fn hand_out(&self, stream: TcpStream, peer: SocketAddr) {
+    /// Looks whether a worker is stuck.
+    pub(crate) fn look(&self) {
         let now = millis(self.shared.born.elapsed());
         let mut stalled = false;
         for worker in self.workers.iter().filter(|worker| worker.load.stalled(now)) {
@@ -182,11 +189,16 @@ impl Workers {
             // Those that were answered before the handler was called.
             worker.load.outbox.send();
         }
-        if stalled && !self.shared.stalled.swap(stalled, Ordering::Relaxed) {
+        let known = self.shared.stalled.swap(stalled, Ordering::Relaxed);
+        if stalled && !known {
             error!("A handler has not returned for {STALLED_AFTER:?}");
         }
-        self.shared.stalled.store(stalled, Ordering::Relaxed);
+    }
 
+    /// Gives the connection to the worker that has the fewest, and to one that is stuck only if all
+    /// are.
+    pub(crate) fn hand_out(&self, stream: TcpStream, peer: SocketAddr) {
+        let now = millis(self.shared.born.elapsed());
         let emptiest = |worker: &&Worker| (worker.load.stalled(now), worker.load.open());
         let Some(worker) = self.workers.iter().min_by_key(emptiest) else { return };
         let slot = Load::slot(&worker.load, &self.shared);

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::sync::{Mutex, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -10,14 +11,35 @@ use accountservice_host_hyper::Limits;
 use bytes::Bytes;
 use http::{Request, Response};
 
-use crate::client::{Client, eventually};
+use crate::client::{Client, PATIENCE, eventually, get};
 use crate::server::{Server, echo, limits};
+
+/// Longer than a handler may take.
+const STUCK: Duration = Duration::from_millis(5_500);
 
 /// Answers with what the host says of itself.
 #[expect(clippy::needless_pass_by_value, reason = "handlers take requests")]
 fn state(request: Request<Bytes>) -> Response<Bytes> {
     let state = request.extensions().get::<HostState>().copied().unwrap_or_default();
-    Response::new(if state.overloaded { "overloaded" } else { "calm" }.into())
+    Response::new(match state {
+        HostState { stalled: true, .. } => "stalled".into(),
+        HostState { overloaded: true, .. } => "overloaded".into(),
+        HostState { .. } => "calm".into(),
+    })
+}
+
+/// The same, but `/stuck` waits for a word first.
+fn leashed(limits: Limits) -> (Server, mpsc::Sender<()>) {
+    let (go_on, word) = mpsc::channel();
+    let word = Mutex::new(word);
+    let server = Server::start(limits, move |request: Request<Bytes>| {
+        if request.uri().path() == "/stuck" {
+            // The test may have ended.
+            let _ = word.lock().expect("no panic").recv_timeout(PATIENCE);
+        }
+        state(request)
+    });
+    (server, go_on)
 }
 
 #[test]
@@ -34,6 +56,32 @@ fn above_the_limit_a_connection_gets_one_answer() {
     assert_eq!(first.get("/").body(), "calm", "those that are in go on");
     drop(first);
     eventually("there is room again", || server.connect().get("/").body() == "calm");
+}
+
+fn check_stuck(limits: Limits, before: &str) {
+    let (server, go_on) = leashed(limits);
+    let [mut stuck, mut other, _third] = [(); 3].map(|()| {
+        let mut client = server.connect();
+        client.get("/");
+        client
+    });
+    assert_eq!(server.connect().get("/").body(), before);
+    stuck.send(get("/stuck"));
+    thread::sleep(STUCK);
+    assert_eq!(server.connect().get("/").body(), "stalled");
+    go_on.send(()).expect("the handler waits");
+    stuck.answer();
+    assert_eq!(other.get("/").body(), "calm", "nobody has to connect to find that out");
+}
+
+#[test]
+fn a_handler_that_is_stuck_is_found_out() {
+    check_stuck(limits(), "calm");
+}
+
+#[test]
+fn a_handler_that_is_stuck_is_found_out_at_the_limit() {
+    check_stuck(Limits { connections: 3, ..limits() }, "overloaded");
 }
 
 #[test]

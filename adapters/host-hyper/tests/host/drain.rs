@@ -67,7 +67,7 @@ fn a_request_in_flight_is_answered_and_an_idle_connection_closed() {
 
 #[test]
 fn a_server_at_rest_ends_at_once() {
-    let mut server = Server::start(patient(), echo);
+    let mut server = Server::start(Limits { drain_time: Duration::MAX, ..limits() }, echo);
     assert!(server.ends() < LONG / 2, "nobody has ever come");
 
     let mut server = Server::start(patient(), echo);
@@ -115,6 +115,25 @@ fn a_request_that_has_begun_is_answered_when_it_is_complete() {
         client.is_closed();
     }
     assert!(server.ends() < LONG / 2);
+}
+
+#[test]
+fn a_request_that_has_begun_behind_another_one_is_answered_too() {
+    for busy in [false, true] {
+        let mut server = Server::start(patient(), echo);
+        let mut client = server.connect();
+        if busy {
+            client.get("/");
+        }
+        client.send(get("/") + "GET / HTTP/1.1\r\nHo");
+        assert!(!closes(&client.answer()));
+        server.stop_accepting();
+        client.hears_nothing_for(A_REST);
+        client.send("st: a\r\n\r\n");
+        assert!(closes(&client.answer()));
+        client.is_closed();
+        assert!(server.ends() < LONG / 2);
+    }
 }
 
 #[test]

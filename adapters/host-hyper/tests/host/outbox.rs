@@ -164,6 +164,22 @@ fn no_answer_waits_for_all_slow_ones_of_another_connection() {
 }
 
 #[test]
+fn no_answer_waits_for_all_slow_ones_behind_it() {
+    let (server, go_on) = held(move |path, wait| match path {
+        "/slow" => thread::sleep(Duration::from_millis(2)),
+        _ => wait(),
+    });
+    let (mut clients, _holder) = clients(&server, 1);
+    clients[0].send(get("/slow").repeat(3) + &get("/last"));
+    go_on.send(()).expect("the worker waits");
+    for _ in 0..3 {
+        assert_eq!(clients[0].answer().body(), "/slow", "the last one goes on yet");
+    }
+    go_on.send(()).expect("the last one waits");
+    assert_eq!(clients[0].answer().body(), "/last");
+}
+
+#[test]
 fn an_answer_comes_although_the_handler_called_after_it_never_returns() {
     let quick = AtomicUsize::new(0);
     let (server, go_on) = held(move |path, wait| match path {
