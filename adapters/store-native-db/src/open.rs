@@ -7,6 +7,8 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
 
 use native_db::{Builder, Database};
 use redb::DatabaseError;
@@ -17,6 +19,10 @@ use crate::{MODELS, NativeDbStore, blank, panic_text, rehearsal};
 /// What the engine may keep of the file in memory, in bytes. It keeps what it has read until then,
 /// so that this, and not the size of the file, bounds the memory of a long-lived process.
 const CACHE_SIZE: usize = 16 << 20;
+
+/// How long another process may take to create a file in the same folder: milliseconds, usually.
+const CREATION_PAUSE: Duration = Duration::from_millis(5);
+const CREATION_LOOKS: u32 = 400;
 
 type Cause = Box<dyn Error + Send + Sync>;
 
@@ -142,11 +148,17 @@ fn rehearse_and_open(path: &Path, file: &File) -> Result<Database<'static>, Trou
 /// Creates the file under another name and moves it to `path` when it is complete: a process that
 /// is killed meanwhile leaves nothing at `path` that the next start would stumble over.
 fn create(path: &Path) -> Result<Database<'static>, Trouble> {
+    let _alone = lock_folder(path)?;
+    if let Ok(file) = File::open(path) {
+        // Somebody else has been faster.
+        return rehearse_and_open(path, &file);
+    }
     let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".new");
+    unfinished.push(".unfinished");
     let unfinished = Path::new(&unfinished);
 
-    let opened = write_blank(unfinished).and_then(|()| open_or_create(unfinished));
+    let file = blank_file(unfinished)?;
+    let opened = write_blank(&file).and_then(|()| open_or_create(unfinished));
     // A link, unlike a renaming, never takes the place of a file that has come up meanwhile.
     let created = opened.and_then(|db| match fs::hard_link(unfinished, path) {
         Ok(()) => Ok(db),
@@ -158,10 +170,41 @@ fn create(path: &Path) -> Result<Database<'static>, Trouble> {
     Ok(db)
 }
 
-fn write_blank(path: &Path) -> Result<(), Trouble> {
-    let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
-    let file = file.map_err(inaccessible)?;
-    match catch_unwind(AssertUnwindSafe(|| blank::write(&file))) {
+/// One process at a time creates a file in a folder. The kernel lets go of the lock when its holder
+/// ends, however it does.
+fn lock_folder(path: &Path) -> Result<Option<File>, Trouble> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) else { return Ok(None) };
+    for _ in 0..CREATION_LOOKS {
+        match folder.try_lock() {
+            Ok(()) => return Ok(Some(folder)),
+            Err(TryLockError::WouldBlock) => thread::sleep(CREATION_PAUSE),
+            // Not all file systems can lock a folder, and not all folders can be read.
+            Err(TryLockError::Error(_)) => return Ok(None),
+        }
+    }
+    Err((OpenErrorKind::Locked, "its folder is locked".into()))
+}
+
+/// What has this name is what a process that was killed has left, unless somebody has it open. It is
+/// not written over: it may be a link.
+fn blank_file(path: &Path) -> Result<File, Trouble> {
+    if let Ok(file) = File::open(path)
+        && let Err(TryLockError::WouldBlock) = file.try_lock()
+    {
+        let why = format!("{} is in use", path.display());
+        return Err((OpenErrorKind::Inaccessible, why.into()));
+    }
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(inaccessible(error)),
+        _ => {}
+    }
+    let file = File::options().read(true).write(true).create_new(true).open(path);
+    file.map_err(inaccessible)
+}
+
+fn write_blank(file: &File) -> Result<(), Trouble> {
+    match catch_unwind(AssertUnwindSafe(|| blank::write(file))) {
         Ok(written) => written,
         Err(panic) => Err((OpenErrorKind::Damaged, panic_text(panic.as_ref()))),
     }

@@ -3,7 +3,10 @@
 use std::error::Error;
 use std::fs;
 use std::ops::ControlFlow::Continue;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Barrier;
+use std::thread;
 
 use accountservice_core::{AccountId, AccountStore};
 use accountservice_store_native_db::{NativeDbStore, OpenError, OpenErrorKind};
@@ -199,9 +202,48 @@ fn a_database_with_the_engines_own_regions_is_opened_as_well() {
 #[test]
 fn what_a_killed_process_left_of_a_new_database_is_in_nobodys_way() {
     let folder = Folder::new();
-    let file = folder.file("accounts.db");
-    fs::write(folder.file("accounts.db.new"), "half a database").expect("room");
+    let (file, left) = (folder.file("accounts.db"), folder.file("accounts.db.unfinished"));
+    fs::write(&left, "half a database").expect("room");
     let store = open(&file).expect("a new database");
     store.check().expect("a new database is healthy");
-    assert!(!folder.file("accounts.db.new").exists(), "what was left is gone");
+    assert!(!left.exists(), "what was left is gone");
+}
+
+#[test]
+fn a_new_database_overwrites_nothing_that_has_its_first_name() {
+    let folder = Folder::new();
+    let (file, first) = (folder.file("accounts.db"), folder.file("accounts.db.unfinished"));
+    let other = folder.file("other.txt");
+    fs::write(&other, "dear").expect("room");
+    symlink(&other, &first).expect("a link");
+    drop(open(&file).expect("a new database"));
+    assert_eq!(fs::read(&other).expect("readable"), b"dear");
+    assert!(!file.is_symlink());
+
+    fs::remove_file(&file).expect("it is there");
+    let _used = open(&first).expect("a database of this name");
+    assert_eq!(trouble(&file).kind(), OpenErrorKind::Inaccessible);
+    assert!(first.exists(), "it is in use");
+}
+
+#[test]
+fn of_many_that_create_the_same_database_one_has_it() {
+    for _ in 0..20 {
+        let folder = Folder::new();
+        let file = folder.file("accounts.db");
+        let start = Barrier::new(4);
+        let opened: Vec<_> = thread::scope(|scope| {
+            let open = || {
+                start.wait();
+                open(&file)
+            };
+            let threads = [(); 4].map(|()| scope.spawn(open));
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        let refused = opened.iter().filter_map(|opened| opened.as_ref().err());
+        let kinds: Vec<_> = refused.map(OpenError::kind).collect();
+        assert_eq!(kinds, [OpenErrorKind::Locked; 3]);
+        drop(opened);
+        open(&file).expect("it is whole").check().expect("and healthy");
+    }
 }
