@@ -29,7 +29,10 @@ fn main() -> ExitCode {
         Outcome::BadUsage(error) => return process::fail(2, &error),
         Outcome::BadSettings(errors) => return process::fail(1, &errors),
     };
-    logging::start(settings.log_format, settings.log_level);
+    let _log = match logging::start(settings.log_format, settings.log_level) {
+        Ok(log) => log,
+        Err(error) => return process::fail(1, &format!("cannot start a thread: {error}")),
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
         Ok(runtime) => runtime.block_on(run(settings)),

@@ -1,6 +1,8 @@
 //! What operators get: metrics, and an id for each request.
 
+use std::io::{self, BufRead, BufReader, PipeReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::process::{Child, Command};
 
 use crate::client::{Client, eventually};
 use crate::service::Folder;
@@ -116,4 +118,49 @@ fn a_request_keeps_its_id_and_gets_one_if_it_has_none() {
         assert_eq!(id.len(), 16, "{unfit:?} was replaced by {id}");
     }
     service.stops();
+}
+
+/// The service with a log of a line for each request that nobody reads, and some requests that it
+/// has answered all the same: far more lines than the pipe and the service keep.
+fn unread() -> (Folder, Child, PipeReader) {
+    let folder = Folder::new();
+    let at = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
+    let (reader, writer) = io::pipe().expect("a pipe");
+    let port = format!("--port={}", at.port());
+    let mut command = folder.command(&["--log-level=debug", &port]);
+    let child = command.stdout(writer).spawn().expect("the binary runs");
+    eventually("it serves", || Client::try_connect(at).is_ok());
+    let mut client = Client::connect(at);
+    for _ in 0..6000 {
+        assert_eq!(client.get("/health").status(), 200);
+    }
+    (folder, child, reader)
+}
+
+fn stop(child: &mut Child) {
+    let terminate = Command::new("kill").args(["-s", "TERM", &child.id().to_string()]).status();
+    assert!(terminate.expect("a kill command").success());
+    let mut status = None;
+    eventually("the process ends", || {
+        status = child.try_wait().expect("it is ours");
+        status.is_some()
+    });
+    assert!(status.expect("it has ended").success());
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_neither_requests_nor_the_end() {
+    let (_folder, mut child, _reader) = unread();
+    stop(&mut child);
+}
+
+#[test]
+fn a_log_says_how_much_of_it_was_lost() {
+    let (_folder, mut child, reader) = unread();
+    let mut lines = BufReader::new(reader).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains("lines of the log")).expect("such a line");
+    let lost = line.split(' ').find_map(|word| word.parse::<usize>().ok()).expect("a number");
+    assert!((1..6000).contains(&lost), "{line}");
+    stop(&mut child);
+    assert!(lines.any(|line| line.contains("Stopping on SIGTERM")), "it goes on");
 }
