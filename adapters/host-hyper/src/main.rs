@@ -33,18 +33,19 @@ fn main() -> ExitCode {
         Ok(log) => log,
         Err(error) => return process::fail(1, &format!("cannot start a thread: {error}")),
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let result = match runtime {
-        Ok(runtime) => runtime.block_on(run(settings)),
-        Err(error) => Err(error).context("cannot start the runtime"),
-    };
-    match result {
+    match start(settings) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => process::fail(1, &format!("{error:#}")),
     }
 }
 
-async fn run(settings: Settings) -> anyhow::Result<()> {
+fn start(settings: Settings) -> anyhow::Result<()> {
+    let descriptors = process::raise_fd_limit(&settings.limits)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.context("cannot start the runtime")?.block_on(run(settings, descriptors))
+}
+
+async fn run(settings: Settings, descriptors: usize) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     info!("Starting accountservice");
     // A taken port is found out before the database is touched, and before it is filled nobody is
@@ -60,7 +61,8 @@ async fn run(settings: Settings) -> anyhow::Result<()> {
 
     let (listener, port) = port.listen()?;
     info!("Starting HTTP service at {port}");
-    let limits = process::within_fd_limit(settings.limits);
+    let for_metrics = if own_port.is_some() { metrics::DESCRIPTORS } else { 0 };
+    let limits = process::within_fd_limit(settings.limits, descriptors, for_metrics);
     let metrics = settings.metrics_port.map(|_| Metrics::new(Arc::clone(&service))).transpose()?;
     let metrics = metrics.map(Arc::new);
     let observer: Arc<dyn Observer> = match &metrics {

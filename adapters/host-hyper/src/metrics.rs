@@ -24,6 +24,13 @@ use tokio::sync::oneshot;
 /// The path under which all this is served.
 const PATH: &str = "/metrics";
 
+/// On a port of its own: more than there are scrapers.
+const CONNECTIONS: usize = 16;
+const OVERFLOW: usize = 8;
+
+/// File descriptors that such a port takes: its listener and its worker's runtime too.
+pub(crate) const DESCRIPTORS: usize = CONNECTIONS + OVERFLOW + 6;
+
 const ROUTES: [&str; 4] = ["/accounts/{id}", "/health", "/testability/healthy/{state}", "other"];
 
 /// What the core and the host answer with. The last stands for all others.
@@ -52,8 +59,9 @@ pub(crate) async fn serve<S>(
 where
     S: AccountStore + 'static,
 {
-    let (workers, connections) = (NonZeroUsize::MIN, 64);
-    let limits = Limits { workers, connections, drain_time: DRAIN_TIME, ..Limits::default() };
+    let (workers, drain_time) = (NonZeroUsize::MIN, DRAIN_TIME);
+    let (connections, overflow) = (CONNECTIONS, OVERFLOW);
+    let limits = Limits { workers, connections, overflow, drain_time, ..Limits::default() };
     let handler = move |request| {
         metrics.answer(&request).unwrap_or_else(|| {
             problem(StatusCode::NOT_FOUND, "There is nothing at this path but /metrics.")

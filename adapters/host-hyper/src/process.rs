@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
 use accountservice_host_hyper::Limits;
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket};
@@ -20,6 +20,9 @@ const BACKLOG: u32 = 2048;
 /// File descriptors that are no connections: standard streams, database, listener, signals and the
 /// first thread's runtime are 13, with room to spare.
 const OTHER_DESCRIPTORS: usize = 32;
+
+/// Those 13, and one connection each below and above the limit.
+const LEAST_DESCRIPTORS: usize = 15;
 
 /// And those that a worker's runtime takes.
 const DESCRIPTORS_PER_WORKER: usize = 4;
@@ -122,13 +125,25 @@ pub(crate) fn address_or_host_name() -> String {
     }
 }
 
-/// Raises the limit of file descriptors as far as it goes, and takes no more connections than it
-/// allows.
-pub(crate) fn within_fd_limit(mut limits: Limits) -> Limits {
-    let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return limits };
+/// Raises the limit of file descriptors as far as it goes, and says how far that is.
+///
+/// With next to none there is no service, and what fails first would not be able to say why.
+pub(crate) fn raise_fd_limit(limits: &Limits) -> anyhow::Result<usize> {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE);
+    let (soft, hard) = limit.context("cannot ask for the limit of open files")?;
     let raised = setrlimit(Resource::RLIMIT_NOFILE, hard, hard).map_or(soft, |()| hard);
     let descriptors = usize::try_from(raised).unwrap_or(usize::MAX);
-    let other = OTHER_DESCRIPTORS + limits.workers.get() * DESCRIPTORS_PER_WORKER;
+    let least = LEAST_DESCRIPTORS + limits.workers.get() * DESCRIPTORS_PER_WORKER;
+    ensure!(
+        descriptors >= least,
+        "cannot serve with a limit of {descriptors} open files: {least} is the least"
+    );
+    Ok(descriptors)
+}
+
+/// Takes no more connections than so many file descriptors allow.
+pub(crate) fn within_fd_limit(mut limits: Limits, descriptors: usize, metrics: usize) -> Limits {
+    let other = OTHER_DESCRIPTORS + limits.workers.get() * DESCRIPTORS_PER_WORKER + metrics;
     let room = descriptors.saturating_sub(other);
     if limits.connections > room.saturating_sub(limits.overflow) {
         limits.overflow = limits.overflow.min(room / 2).max(1);

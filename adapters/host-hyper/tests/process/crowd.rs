@@ -1,5 +1,6 @@
 //! More connections than the machine has file descriptors for.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::client::{Client, eventually, get};
@@ -48,4 +49,39 @@ fn a_crowd_beyond_the_file_descriptors_is_survived() {
 #[test]
 fn workers_have_their_share_of_the_file_descriptors() {
     check(120, &["--workers=16"]);
+}
+
+#[test]
+fn a_crowd_at_the_metrics_leaves_file_descriptors_for_the_service() {
+    let folder = Folder::new();
+    let arguments = ["--workers=2", "--metrics-port=0"];
+    let mut service = Service::spawn(&mut folder.command_after("ulimit -n 100", &arguments));
+    service.serves();
+    let line = service.says("Serving metrics at ");
+    let port = line.rsplit(' ').next().and_then(|port| port.parse::<u16>().ok()).expect("a port");
+    let _crowd: Vec<_> =
+        (0..200).map(|_| Client::connect((Ipv4Addr::LOCALHOST, port).into())).collect();
+    let clients: Vec<_> = (0..10).map(|_| service.connect()).collect();
+    for mut client in clients {
+        assert_eq!(client.get("/accounts/10000").status(), 200);
+    }
+    service.signal("TERM");
+    assert_eq!(service.ends().0.code(), Some(0));
+    let errors: Vec<_> = service.log.iter().filter(|line| line.contains("ERROR")).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
+}
+
+#[test]
+fn with_as_few_file_descriptors_as_there_can_be_one_is_served() {
+    let folder = Folder::new();
+    let command = &mut folder.command_after("ulimit -n 23", &["--workers=2"]);
+    let mut service = Service::spawn(command);
+    service.serves();
+    for _ in 0..20 {
+        eventually("it is served", || service.get("/accounts/10000").0 == 200);
+    }
+    service.signal("TERM");
+    assert_eq!(service.ends().0.code(), Some(0));
+    let errors: Vec<_> = service.log.iter().filter(|line| line.contains("ERROR")).collect();
+    assert!(errors.is_empty(), "{errors:#?}");
 }

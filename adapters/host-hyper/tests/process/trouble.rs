@@ -37,6 +37,18 @@ fn a_taken_port() {
 }
 
 #[test]
+fn next_to_no_file_descriptors() {
+    let folder = Folder::new();
+    for descriptors in [5, 6, 10, 22] {
+        let command =
+            &mut folder.command_after(&format!("ulimit -n {descriptors}"), &["--workers=2"]);
+        let line = fails(&mut Service::spawn(command), 1);
+        assert!(line.contains(&format!("limit of {descriptors} open files")), "{line}");
+        assert!(line.contains("23"), "{line}");
+    }
+}
+
+#[test]
 fn an_address_of_another_machine() {
     check(&Folder::new(), &["--address=192.0.2.1"], &["listen", "192.0.2.1:0", "assign"]);
 }
