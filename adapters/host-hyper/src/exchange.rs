@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use accountservice_core::response::{Cause, problem};
 use bytes::Bytes;
-use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
+use http::header::{CACHE_CONTROL, CONNECTION, HOST, TRANSFER_ENCODING};
 use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -134,7 +134,10 @@ impl Line {
         connection: &Connection<H>,
     ) -> Response<Full<Bytes>> {
         self.last = true;
-        self.finish(problem(status, detail), connection)
+        let mut refusal = problem(status, detail);
+        // It may be health that is refused here.
+        refusal.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        self.finish(refusal, connection)
     }
 
     fn finish<H>(
@@ -154,7 +157,9 @@ impl Line {
         connection.outbox().took(time);
         if enabled!(Level::DEBUG) {
             let (peer, status, bytes) = (connection.peer, status.as_u16(), response.body().len());
-            debug!(%peer, status, bytes, micros = time.as_micros(), "{self}");
+            // In JSON, a number of 128 bits would be a string.
+            let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+            debug!(%peer, status, bytes, micros, "{self}");
         }
         if ends {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -174,11 +174,16 @@ impl Values {
 
     fn settings(mut self) -> Result<Settings, Vec<String>> {
         // The one value that need not be UTF-8.
-        let database = self.given.remove("database").map(|(_, path)| PathBuf::from(path));
-        let database =
-            database.or_else(|| self.take("database", "a path", |text| Some(text.into())));
+        let is_path = |text: &str| Some(PathBuf::from(text)).filter(|_| !text.is_empty());
+        let database = match self.given.remove("database") {
+            Some((_, path)) if !path.is_empty() => Some(PathBuf::from(path)),
+            given => {
+                self.given.extend(given.map(|given| ("database", given)));
+                self.take("database", "a path", is_path)
+            }
+        };
         let address = self.take("address", "an IP address", |text| text.parse().ok());
-        let port = self.take("port", "a number from 0 to 65535", |text| text.parse().ok());
+        let port = self.take("port", "a number from 0 to 65535", number(0..=u16::MAX));
         let accounts = self.take("accounts", "a number from 0 to 10000000", number(0..=10_000_000));
         let testability = self.take("testability", "true or false", |text| text.parse().ok());
         let served_by = self.take("served-by", "text", |text| Some(text.to_owned()));
@@ -195,7 +200,7 @@ impl Values {
         let metrics_port =
             self.take("metrics-port", "a number from 0 to 65535", |text| match text {
                 "" => Some(None),
-                port => port.parse().ok().map(Some),
+                port => number(0..=u16::MAX)(port).map(Some),
             });
         let workers = self.take("workers", "a number from 1 to 1024", |text| match text {
             "" => Some(Limits::default().workers),
@@ -239,7 +244,11 @@ impl Values {
 }
 
 fn number<N: FromStr + PartialOrd>(range: RangeInclusive<N>) -> impl FnOnce(&str) -> Option<N> {
-    move |text| text.parse().ok().filter(|number| range.contains(number))
+    move |text| {
+        // The parser takes a plus, and nobody writes one on purpose.
+        let digits = !text.starts_with('+');
+        text.parse().ok().filter(|number| digits && range.contains(number))
+    }
 }
 
 fn time(text: &str) -> Option<Duration> {
@@ -329,15 +338,24 @@ mod tests {
 
     #[test]
     fn all_bad_settings_are_named_at_once_as_they_were_given() {
-        let arguments = ["--port", "70000", "--log-level=loud", "--max-head", "1", "--workers=0"];
+        let arguments = [
+            ["--port", "70000"],
+            ["--metrics-port", "+1"],
+            ["--database", ""],
+            ["--log-level", "loud"],
+            ["--max-head", "1"],
+            ["--workers", "0"],
+        ];
         let variables = [("ACCOUNTSERVICE_DRAIN_TIMEOUT", "5"), ("ACCOUNTSERVICE_ADDRESS", "home")];
-        let errors = settings(&arguments, &variables).expect_err("bad settings");
+        let errors = settings(arguments.as_flattened(), &variables).expect_err("bad settings");
         assert_eq!(
             errors,
             [
+                "--database : not a path",
                 "ACCOUNTSERVICE_ADDRESS=home: not an IP address",
                 "--port 70000: not a number from 0 to 65535",
                 "--log-level loud: not error, warn, info, debug or trace",
+                "--metrics-port +1: not a number from 0 to 65535",
                 "--workers 0: not a number from 1 to 1024",
                 "--max-head 1: not a number from 8192 to 16777216",
                 "ACCOUNTSERVICE_DRAIN_TIMEOUT=5: not a time from 1ms to 1day, such as 500ms or 10s",

@@ -24,6 +24,7 @@ fn is_too_large(client: &mut Client) {
     let answer = client.answer();
     assert_eq!(answer.status(), 413);
     assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    assert_eq!(answer.headers()["cache-control"], "no-store");
     assert!(closes(&answer));
     client.is_closed();
 }
