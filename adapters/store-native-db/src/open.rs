@@ -189,7 +189,9 @@ fn lock_folder(path: &Path) -> Result<Option<File>, Trouble> {
 /// What has this name is what a process that was killed has left, unless somebody has it open. It is
 /// not written over: it may be a link.
 fn blank_file(path: &Path) -> Result<File, Trouble> {
-    if let Ok(file) = File::open(path)
+    // Opening what is not a file might wait for ever.
+    if fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
+        && let Ok(file) = File::open(path)
         && let Err(TryLockError::WouldBlock) = file.try_lock()
     {
         let why = format!("{} is in use", path.display());

@@ -5,6 +5,7 @@ use std::fs;
 use std::ops::ControlFlow::Continue;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
 
@@ -219,6 +220,11 @@ fn a_new_database_overwrites_nothing_that_has_its_first_name() {
     drop(open(&file).expect("a new database"));
     assert_eq!(fs::read(&other).expect("readable"), b"dear");
     assert!(!file.is_symlink());
+
+    fs::remove_file(&file).expect("it is there");
+    let made = Command::new("mkfifo").arg(&first).status();
+    assert!(made.expect("a mkfifo command").success());
+    drop(open(&file).expect("a new database, though nobody writes to the pipe"));
 
     fs::remove_file(&file).expect("it is there");
     let _used = open(&first).expect("a database of this name");
