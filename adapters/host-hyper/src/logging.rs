@@ -1,7 +1,7 @@
 //! The log, on standard output: text for people, JSON lines for machines.
 //!
-//! A thread of its own writes it. Whoever reads it, such as a container engine, may be slow or not there
-//! at all; no request waits for that, nor does the end of the process.
+//! A thread of its own writes it. Whoever reads it, such as a container engine, may be slow or not
+//! there at all; no request waits for that, nor does the end of the process.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicUsize, Ordering};

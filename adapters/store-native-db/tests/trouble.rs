@@ -95,7 +95,7 @@ fn a_path_that_leads_nowhere_is_inaccessible() {
     assert_eq!(trouble(&link).kind(), OpenErrorKind::Inaccessible);
     // Opening a pipe waits for whoever writes to it.
     let pipe = folder.file("pipe.db");
-    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("coreutils");
+    let made = Command::new("mkfifo").arg(&pipe).status().expect("coreutils");
     assert!(made.success());
     assert_eq!(open(&pipe).err().expect("not a file").kind(), OpenErrorKind::Inaccessible);
     fs::create_dir(folder.file("folder.db")).expect("room");

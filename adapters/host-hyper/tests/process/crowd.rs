@@ -57,8 +57,7 @@ fn a_crowd_at_the_metrics_leaves_file_descriptors_for_the_service() {
     let arguments = ["--workers=2", "--metrics-port=0"];
     let mut service = Service::spawn(&mut folder.command_after("ulimit -n 100", &arguments));
     service.serves();
-    let line = service.says("Serving metrics at ");
-    let port = line.rsplit(' ').next().and_then(|port| port.parse::<u16>().ok()).expect("a port");
+    let port = service.says_port("Serving metrics at ");
     let _crowd: Vec<_> =
         (0..200).map(|_| Client::connect((Ipv4Addr::LOCALHOST, port).into())).collect();
     let clients: Vec<_> = (0..10).map(|_| service.connect()).collect();

@@ -38,8 +38,7 @@ fn metrics_are_off_unless_asked_for() {
 fn metrics_on_a_port_of_their_own_count_what_the_other_port_answers() {
     let folder = Folder::new();
     let mut service = folder.start(&["--metrics-port=0", "--testability"]);
-    let line = service.says("Serving metrics at ");
-    let port = line.rsplit(' ').next().and_then(|port| port.parse().ok()).expect("a port");
+    let port = service.says_port("Serving metrics at ");
     let metrics = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
 
     let mut client = service.connect();

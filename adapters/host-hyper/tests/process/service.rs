@@ -95,11 +95,16 @@ impl Service {
 
     /// Waits until it serves.
     pub(crate) fn serves(&mut self) {
-        let line = self.says("Starting HTTP service at ");
+        self.port = self.says_port("Starting HTTP service at ");
+    }
+
+    /// Waits for a line that ends with this text and a port.
+    pub(crate) fn says_port(&mut self, text: &str) -> u16 {
+        let line = self.says(text);
         let digits = line.chars().rev().skip_while(|c| !c.is_ascii_digit());
         let digits: Vec<_> = digits.take_while(char::is_ascii_digit).collect();
         let port: String = digits.into_iter().rev().collect();
-        self.port = port.parse().expect("a port");
+        port.parse().expect("a port")
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
