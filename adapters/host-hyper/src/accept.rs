@@ -67,7 +67,7 @@ where
 {
     let limits = limits.bounded();
     let shared = Arc::new(Shared::new(observer));
-    let handler = Arc::new(handler);
+    let handler: Arc<Handler> = Arc::new(handler);
     let mut door = Door {
         workers: Workers::start(&handler, &limits, &shared)?,
         overflow: Overflow::new(&handler, &limits, &shared),
@@ -106,14 +106,14 @@ where
 }
 
 /// Where connections come in.
-struct Door<H> {
+struct Door {
     workers: Workers,
-    overflow: Overflow<H>,
+    overflow: Overflow,
     limit: usize,
     warned: Option<Instant>,
 }
 
-impl<H: Handler> Door<H> {
+impl Door {
     async fn accept_all(&mut self, listener: &TcpListener) {
         let mut blocked = false;
         loop {

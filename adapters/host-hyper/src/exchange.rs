@@ -18,7 +18,6 @@ use http::uri::Authority;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
-use hyper::service::Service;
 use tokio::time::timeout;
 use tracing::{Level, debug, enabled, error};
 
@@ -28,54 +27,39 @@ use crate::request_id::X_REQUEST_ID;
 use crate::watch::Phase;
 
 /// What is hosted.
-pub(crate) trait Handler:
-    Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static
-{
-}
+pub(crate) type Handler = dyn Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync;
 
-impl<H> Handler for H where H: Fn(Request<Bytes>) -> Response<Bytes> + Send + Sync + 'static {}
-
-/// Answers the requests of one connection.
-pub(crate) struct Exchanges<H>(pub(crate) Arc<Connection<H>>);
-
-impl<H: Handler> Service<Request<Incoming>> for Exchanges<H> {
-    type Response = Response<Full<Bytes>>;
-    type Error = Infallible;
-    type Future = Exchange;
-
-    /// A request without a body, as nearly all are, is answered here and now.
-    fn call(&self, request: Request<Incoming>) -> Exchange {
-        let Self(connection) = self;
-        let started = connection.watch.enter(Phase::Busy);
-        let body_is_empty = request.body().is_end_stream();
-        let mut line = Line {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            id: connection.request_ids().of(request.headers()),
-            started,
-            // Nobody needs a chunked body here, and what a proxy in front makes of one may differ.
-            last: !body_is_empty && request.headers().contains_key(TRANSFER_ENCODING),
-        };
-        match admit(&request, connection.limits()) {
-            Ok(()) if body_is_empty => {
-                let request = request.map(|_| Bytes::new());
-                Exchange::Over(ready(line.answer(request, started, connection)))
-            }
-            Ok(()) => {
-                let connection = Arc::clone(connection);
-                Exchange::Reading(Box::pin(async move {
-                    let (head, body) = request.into_parts();
-                    match read(body, connection.limits()).await {
-                        Ok(body) => {
-                            let request = Request::from_parts(head, body);
-                            line.answer(request, connection.watch.now(), &connection)
-                        }
-                        Err(refusal) => line.refuse(refusal, &connection),
-                    }
-                }))
-            }
-            Err(refusal) => Exchange::Over(ready(line.refuse(refusal, connection))),
+/// A request without a body, as nearly all are, is answered here and now.
+pub(crate) fn exchange(connection: &Arc<Connection>, request: Request<Incoming>) -> Exchange {
+    let started = connection.watch.enter(Phase::Busy);
+    let body_is_empty = request.body().is_end_stream();
+    let mut line = Line {
+        method: request.method().clone(),
+        uri: request.uri().clone(),
+        id: connection.request_ids().of(request.headers()),
+        started,
+        // Nobody needs a chunked body here, and what a proxy in front makes of one may differ.
+        last: !body_is_empty && request.headers().contains_key(TRANSFER_ENCODING),
+    };
+    match admit(&request, connection.limits()) {
+        Ok(()) if body_is_empty => {
+            let request = request.map(|_| Bytes::new());
+            Exchange::Over(ready(line.answer(request, started, connection)))
         }
+        Ok(()) => {
+            let connection = Arc::clone(connection);
+            Exchange::Reading(Box::pin(async move {
+                let (head, body) = request.into_parts();
+                match read(body, connection.limits()).await {
+                    Ok(body) => {
+                        let request = Request::from_parts(head, body);
+                        line.answer(request, connection.watch.now(), &connection)
+                    }
+                    Err(refusal) => line.refuse(refusal, &connection),
+                }
+            }))
+        }
+        Err(refusal) => Exchange::Over(ready(line.refuse(refusal, connection))),
     }
 }
 
@@ -110,11 +94,11 @@ struct Line {
 }
 
 impl Line {
-    fn answer<H: Handler>(
+    fn answer(
         &mut self,
         mut request: Request<Bytes>,
         now: Duration,
-        connection: &Connection<H>,
+        connection: &Connection,
     ) -> Response<Full<Bytes>> {
         if let Some(state) = connection.host_state() {
             request.extensions_mut().insert(state);
@@ -128,10 +112,10 @@ impl Line {
     }
 
     /// What is left of the request would be taken for the next one.
-    fn refuse<H>(
+    fn refuse(
         &mut self,
         (status, detail): Refusal,
-        connection: &Connection<H>,
+        connection: &Connection,
     ) -> Response<Full<Bytes>> {
         self.last = true;
         let mut refusal = problem(status, detail);
@@ -140,10 +124,10 @@ impl Line {
         self.finish(refusal, connection)
     }
 
-    fn finish<H>(
+    fn finish(
         &mut self,
         mut response: Response<Bytes>,
-        connection: &Connection<H>,
+        connection: &Connection,
     ) -> Response<Full<Bytes>> {
         let status = response.status();
         if let Some(Cause(cause)) = response.extensions().get() {

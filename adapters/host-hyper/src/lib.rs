@@ -26,6 +26,7 @@
 
 mod accept;
 mod connection;
+mod engine;
 mod exchange;
 mod limits;
 mod observer;

@@ -14,9 +14,8 @@ use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, timeout_at};
 
 use crate::Limits;
-use crate::connection::{Common, Connections};
+use crate::connection::{Common, Connection, Connections};
 use crate::exchange::Handler;
-use crate::watch::Watch;
 use crate::worker::{Load, Shared};
 
 /// How long a connection may keep its place here from others. Its request usually comes with it. The
@@ -29,12 +28,12 @@ const HEAD_TIME: Duration = Duration::from_secs(1);
 
 struct Place {
     since: Instant,
-    watch: Arc<Watch>,
+    connection: Arc<Connection>,
     task: AbortHandle,
 }
 
-pub(crate) struct Overflow<H> {
-    connections: Connections<H>,
+pub(crate) struct Overflow {
+    connections: Connections,
     load: Arc<Load>,
     shared: Arc<Shared>,
     /// The oldest first.
@@ -42,8 +41,8 @@ pub(crate) struct Overflow<H> {
     most: usize,
 }
 
-impl<H: Handler> Overflow<H> {
-    pub(crate) fn new(handler: &Arc<H>, limits: &Limits, shared: &Arc<Shared>) -> Self {
+impl Overflow {
+    pub(crate) fn new(handler: &Arc<Handler>, limits: &Limits, shared: &Arc<Shared>) -> Self {
         let limits = Limits { head_time: limits.head_time.min(HEAD_TIME), ..limits.clone() };
         let most = limits.overflow.max(1);
         let load = Arc::<Load>::default();
@@ -81,9 +80,9 @@ impl<H: Handler> Overflow<H> {
         self.shared.observer().turned_away();
         let slot = Load::slot(&self.load, &self.shared);
         let spawned = self.connections.spawn(stream, peer, slot);
-        self.places.extend(spawned.map(|(task, watch)| Place {
+        self.places.extend(spawned.map(|(task, connection)| Place {
             since: Instant::now(),
-            watch,
+            connection,
             task,
         }));
     }
@@ -93,7 +92,7 @@ impl<H: Handler> Overflow<H> {
         self.places.retain(|place| !place.task.is_finished());
         if self.places.len() >= self.most {
             self.places.retain(|place| {
-                let answered = place.watch.closes();
+                let answered = place.connection.watch.closes();
                 if answered {
                     place.task.abort();
                 }

@@ -9,15 +9,14 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
-use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::Instant;
 
+use crate::connection::Connection;
 use crate::outbox::Outlet;
-use crate::watch::{Phase, Watch};
-use crate::worker::Load;
+use crate::watch::Phase;
 
 /// How many bytes of answers wait for further ones at the most.
 const BATCH: usize = 8 << 10;
@@ -32,10 +31,9 @@ const LINGER_AT_MOST: Duration = Duration::from_secs(2);
 /// hyper can gather answers itself (`pipeline_flush`), but it then keeps back an answer as long as it
 /// has any byte of a next request, and loses it when the connection ends with such a byte.
 pub(crate) struct Socket {
-    reader: TokioIo<OwnedReadHalf>,
+    reader: OwnedReadHalf,
     answers: Answers,
-    load: Arc<Load>,
-    watch: Arc<Watch>,
+    connection: Arc<Connection>,
     unsent: Vec<u8>,
     /// What the connection is at once the client has taken what is left: still at an answer, unless
     /// it let earlier ones wait while there was nothing else to do.
@@ -56,13 +54,12 @@ enum Answers {
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, watch: Arc<Watch>, load: Arc<Load>) -> Self {
+    pub(crate) fn new(stream: TcpStream, connection: Arc<Connection>) -> Self {
         let (reader, writer) = stream.into_split();
         Self {
-            reader: TokioIo::new(reader),
+            reader,
             answers: Answers::To(Arc::new(Outlet::new(writer))),
-            load,
-            watch,
+            connection,
             unsent: Vec::new(),
             after_left: Phase::Answering,
             waited: false,
@@ -71,9 +68,18 @@ impl Socket {
         }
     }
 
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
     /// Takes back what hyper has read of the next request, if it has begun. It is copied, because the
     /// buffer it stands in is large.
     pub(crate) fn rest(&mut self, unread: &[u8]) {
+        let unread = without_empty_lines(unread);
+        if !unread.is_empty() {
+            // It came together with the request before it.
+            self.connection.watch.pass_on(Phase::Head);
+        }
         self.unread = Bytes::copy_from_slice(unread);
     }
 
@@ -81,7 +87,7 @@ impl Socket {
     pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         // What is wrong with it comes out when it is read.
         let _ = ready!(self.poll_left(cx));
-        self.reader.inner().as_ref().poll_read_ready(cx).map(|_| ())
+        self.reader.as_ref().poll_read_ready(cx).map(|_| ())
     }
 
     /// Sends what the client has not taken.
@@ -91,14 +97,14 @@ impl Socket {
             _ => return Poll::Ready(Ok(())),
         };
         // Nothing is read meanwhile, so a head that has begun cannot go on either.
-        let rests = self.watch.rests();
-        if rests || self.watch.reads_head() {
+        let rests = self.connection.watch.rests();
+        if rests || self.connection.watch.reads_head() {
             self.after_left = if rests { Phase::Idle } else { Phase::Head };
-            self.watch.enter(Phase::Answering);
+            self.connection.watch.enter(Phase::Answering);
         }
         let result = ready!(outlet.poll_send(cx));
-        if self.watch.answers() {
-            self.watch.enter(mem::replace(&mut self.after_left, Phase::Answering));
+        if self.connection.watch.answers() {
+            self.connection.watch.enter(mem::replace(&mut self.after_left, Phase::Answering));
         }
         Poll::Ready(result)
     }
@@ -115,18 +121,18 @@ impl Socket {
     fn hand_over(&mut self, waker: &Waker) {
         let bytes = mem::take(&mut self.unsent);
         if let Answers::To(outlet) = &self.answers {
-            self.load.outbox.put(outlet, bytes, waker);
+            self.connection.outbox().put(outlet, bytes, waker);
         }
     }
 
     /// Hands over what waits; after that the client has its answer, or will have at once.
     fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_hand_over(cx))?;
-        if self.watch.answers() {
+        if self.connection.watch.answers() {
             if mem::take(&mut self.waited) {
-                self.watch.enter(Phase::Idle);
+                self.connection.watch.enter(Phase::Idle);
             } else {
-                self.watch.pass_on(Phase::Idle);
+                self.connection.watch.pass_on(Phase::Idle);
             }
         }
         Poll::Ready(Ok(()))
@@ -135,44 +141,42 @@ impl Socket {
     /// Has everything sent before anything else happens.
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         ready!(self.poll_hand_over(cx))?;
-        self.load.outbox.send();
+        self.connection.outbox().send();
         self.poll_left(cx)
     }
-}
 
-impl Read for Socket {
     /// hyper reads on when it can make nothing more of what it has: no further answer is near, and
     /// the client may wait for those that there are.
-    fn poll_read(
-        mut self: Pin<&mut Self>,
+    pub(crate) fn poll_read(
+        &mut self,
         cx: &mut Context<'_>,
-        mut buffer: ReadBufCursor<'_>,
-    ) -> Poll<io::Result<()>> {
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         ready!(self.poll_answer(cx))?;
-        if self.watch.is_begun() {
-            self.watch.enter(Phase::Head);
+        let watch = &self.connection.watch;
+        if watch.is_begun() {
+            watch.enter(Phase::Head);
         }
         if !self.unread.is_empty() {
-            let length = self.unread.len().min(buffer.remaining());
-            buffer.put_slice(&self.unread.split_to(length));
-            return Poll::Ready(Ok(()));
+            let length = self.unread.len().min(buffer.len());
+            buffer[..length].copy_from_slice(&self.unread.split_to(length));
+            return Poll::Ready(Ok(length));
         }
-        let result = Pin::new(&mut self.reader).poll_read(cx, buffer);
+        let mut buffer = ReadBuf::new(buffer);
+        let result = Pin::new(&mut self.reader).poll_read(cx, &mut buffer);
         self.read_all = result.is_pending();
-        if self.watch.rests() {
+        if watch.rests() {
             if result.is_ready() {
-                self.watch.pass_on(Phase::Begun);
-            } else if self.watch.is_idle() {
-                self.watch.pass_on(Phase::Waiting);
+                watch.pass_on(Phase::Begun);
+            } else if watch.is_idle() {
+                watch.pass_on(Phase::Waiting);
             }
         }
-        result
+        result.map_ok(|()| buffer.filled().len())
     }
-}
 
-impl Write for Socket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
+    pub(crate) fn poll_write(
+        &mut self,
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
@@ -189,16 +193,16 @@ impl Write for Socket {
             ready!(self.poll_hand_over(cx))?;
         }
         if self.unsent.is_empty() {
-            self.unsent = self.load.outbox.buffer();
+            self.unsent = self.connection.outbox().buffer();
         }
         self.unsent.extend_from_slice(bytes);
         Poll::Ready(Ok(bytes.len()))
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.read_all {
             self.poll_answer(cx)
-        } else if self.load.outbox.is_hurried() {
+        } else if self.connection.outbox().is_hurried() {
             self.poll_hand_over(cx)
         } else {
             Poll::Ready(Ok(()))
@@ -209,24 +213,24 @@ impl Write for Socket {
     ///
     /// Closing with unread bytes would reset the connection, and the client might never see the
     /// answer (RFC 9112, section 9.6). The watch sees to it that this has an end.
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let over = if let Answers::Over(at) = self.answers {
             at
         } else {
             ready!(self.poll_sent(cx))?;
             let now = Instant::now();
             self.answers = Answers::Over(now);
-            self.watch.enter(Phase::Closing);
+            self.connection.watch.enter(Phase::Closing);
             now
         };
         let mut scratch = [0; 4096];
         loop {
             let mut buffer = ReadBuf::new(&mut scratch);
-            ready!(Pin::new(&mut self.reader).poll_read(cx, buffer.unfilled()))?;
+            ready!(Pin::new(&mut self.reader).poll_read(cx, &mut buffer))?;
             if buffer.filled().is_empty() || over.elapsed() > LINGER_AT_MOST {
                 return Poll::Ready(Ok(()));
             }
-            self.watch.enter(Phase::Closing);
+            self.connection.watch.enter(Phase::Closing);
         }
     }
 }
@@ -238,7 +242,15 @@ impl Drop for Socket {
     fn drop(&mut self) {
         if !self.unsent.is_empty() {
             self.hand_over(Waker::noop());
-            self.load.outbox.send();
+            self.connection.outbox().send();
         }
     }
+}
+
+/// Some clients send one after a body, and it is no request (RFC 9112, section 2.2).
+fn without_empty_lines(mut bytes: &[u8]) -> &[u8] {
+    while let Some(rest) = bytes.strip_prefix(b"\r\n").or_else(|| bytes.strip_prefix(b"\n")) {
+        bytes = rest;
+    }
+    bytes
 }

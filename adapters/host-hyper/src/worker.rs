@@ -160,8 +160,8 @@ struct Worker {
 }
 
 impl Workers {
-    pub(crate) fn start<H: Handler>(
-        handler: &Arc<H>,
+    pub(crate) fn start(
+        handler: &Arc<Handler>,
         limits: &Limits,
         shared: &Arc<Shared>,
     ) -> io::Result<Self> {
@@ -218,11 +218,7 @@ impl Workers {
 }
 
 impl Worker {
-    fn start<H: Handler>(
-        number: usize,
-        connections: Connections<H>,
-        load: Arc<Load>,
-    ) -> io::Result<Self> {
+    fn start(number: usize, connections: Connections, load: Arc<Load>) -> io::Result<Self> {
         let (queue, mut accepted) = mpsc::unbounded_channel();
         let (ended, done) = oneshot::channel();
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;

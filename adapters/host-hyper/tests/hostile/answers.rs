@@ -45,7 +45,8 @@ pub(crate) fn parse(mut bytes: &[u8], bodiless: Option<usize>) -> Result<Vec<Ans
     Ok(answers)
 }
 
-fn parse_one(bytes: &[u8], bodiless: bool) -> Result<(Answer, &[u8]), String> {
+/// Takes off the first answer, and says what is left.
+pub(crate) fn parse_one(bytes: &[u8], bodiless: bool) -> Result<(Answer, &[u8]), String> {
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n");
     let end = end.ok_or_else(|| format!("no end of a head in {:?}", bytes.escape_ascii()))?;
     let (head, rest) = (&bytes[..end], &bytes[end + 4..]);

@@ -11,7 +11,7 @@ const REQUEST: &[u8] = b"GET /accounts/1 HTTP/1.1\r\nHost: test\r\n\r\n";
 
 #[test]
 fn clients_that_leave_in_the_middle_are_nobodys_loss() {
-    let server = start(&Arc::default());
+    let server = start(&Arc::default(), 2);
     for round in 0..300 {
         let mut stream = TcpStream::connect(server.address).expect("a connection");
         // Nothing, a part of a head, of a body, and answers that nobody fetches, which resets.
@@ -31,7 +31,7 @@ fn clients_that_leave_in_the_middle_are_nobodys_loss() {
 #[test]
 fn a_client_that_does_not_listen_is_stopped_and_holds_up_nobody() {
     const BLOCK: usize = 1000;
-    let server = start(&Arc::default());
+    let server = start(&Arc::default(), 2);
     let mut deaf = TcpStream::connect(server.address).expect("a connection");
     deaf.set_write_timeout(Some(Duration::from_millis(500))).expect("a timeout");
     let requests = REQUEST.repeat(BLOCK);

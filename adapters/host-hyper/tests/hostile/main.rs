@@ -3,6 +3,7 @@
 mod answers;
 mod clients;
 mod corpus;
+mod neighbour;
 mod server;
 
 use std::io::{self, ErrorKind, Read, Write};
@@ -18,6 +19,7 @@ use accountservice_host_hyper::Limits;
 
 use answers::{Answer, parse};
 use corpus::{Case, Due, corpus};
+use neighbour::Neighbour;
 use server::Server;
 
 /// What hangs for longer hangs forever; a busy machine is no hang.
@@ -50,6 +52,8 @@ impl AccountStore for Store {
 /// The ways in which each case is sent.
 #[derive(Clone, Copy, Debug)]
 enum Way {
+    /// In two pieces, between which somebody else is answered.
+    Cut(usize),
     /// In one piece, with the sentinel right behind it.
     Whole,
     /// Byte by byte, with the sentinel right behind it.
@@ -62,13 +66,40 @@ enum Way {
 fn hostile_requests_are_refused_or_answered_once() {
     let smuggled = Arc::<AtomicUsize>::default();
     let panics = record_panics_of_the_server();
-    let server = start(&smuggled);
+    let server = start(&smuggled, 2);
     let cases = corpus();
     assert!(cases.len() > 150, "the table lost its lines");
     let ways = [Way::Whole, Way::Bytes, Way::Ended];
     let tries: Vec<_> =
         cases.iter().flat_map(|case| ways.map(|way| (case, way))).filter(is_sent).collect();
+    try_all(&server, &smuggled, &tries);
+    drop(server);
+    let panics = panics.lock().unwrap_or_else(PoisonError::into_inner);
+    assert!(panics.is_empty(), "the server panicked: {panics:?}");
+}
 
+/// The connections of a thread share what reads their requests.
+#[test]
+fn what_one_client_sends_is_never_taken_for_anothers() {
+    let smuggled = Arc::<AtomicUsize>::default();
+    let server = start(&smuggled, 1);
+    let cases = corpus();
+    let tries: Vec<_> = cases
+        .iter()
+        .flat_map(|case| cuts(&case.bytes).into_iter().map(move |cut| (case, Way::Cut(cut))))
+        .collect();
+    assert!(tries.len() > 1000, "the table lost its lines");
+    try_all(&server, &smuggled, &tries);
+}
+
+/// At, before and after each end of a line: the most that can be mistaken for the end of a request.
+fn cuts(bytes: &[u8]) -> Vec<usize> {
+    let ends = (1..=bytes.len()).filter(|at| matches!(bytes[at - 1], b'\r' | b'\n'));
+    // Cases of many lines have them to be many.
+    ends.flat_map(|at| [at, at + 1]).filter(|at| *at <= bytes.len()).take(24).collect()
+}
+
+fn try_all(server: &Server, smuggled: &AtomicUsize, tries: &[(&Case, Way)]) {
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     thread::scope(|scope| {
@@ -91,17 +122,14 @@ fn hostile_requests_are_refused_or_answered_once() {
     });
     let failures = failures.into_inner().expect("no thread panics");
     assert!(failures.is_empty(), "{} failures:\n{}", failures.len(), failures.join("\n"));
-    drop(server);
-    let panics = panics.lock().unwrap_or_else(PoisonError::into_inner);
-    assert!(panics.is_empty(), "the server panicked: {panics:?}");
 }
 
-fn start(smuggled: &Arc<AtomicUsize>) -> Server {
+fn start(smuggled: &Arc<AtomicUsize>, workers: usize) -> Server {
     let store = Store { smuggled: Arc::clone(smuggled) };
     let service = AccountService::new(store, "10.0.0.3").with_testability(true);
     let second = Duration::from_secs(1);
     let limits = Limits {
-        workers: NonZeroUsize::new(2).expect("two"),
+        workers: NonZeroUsize::new(workers).expect("one at least"),
         // What is incomplete need not be waited for as long as users may take.
         head_time: second,
         body_time: second,
@@ -129,7 +157,7 @@ fn record_panics_of_the_server() -> Arc<Mutex<Vec<String>>> {
 
 fn is_sent((case, way): &(&Case, Way)) -> bool {
     match way {
-        Way::Whole | Way::Ended => true,
+        Way::Cut(_) | Way::Whole | Way::Ended => true,
         Way::Bytes => case.bytes.len() < 300,
     }
 }
@@ -175,15 +203,23 @@ fn exchange(address: SocketAddr, bytes: &[u8], way: Way) -> Result<Vec<u8>, Stri
     let mut stream = TcpStream::connect(address).map_err(|e| error("connect", e))?;
     stream.set_nodelay(true).map_err(|e| error("connect", e))?;
     stream.set_write_timeout(Some(PATIENCE)).map_err(|e| error("connect", e))?;
-    let pieces = match way {
-        Way::Bytes => bytes.chunks(1),
-        Way::Whole | Way::Ended => bytes.chunks(bytes.len().max(1)),
-    };
-    for piece in pieces {
+    let mut neighbour = None;
+    let (begin, rest) = bytes.split_at(if let Way::Cut(at) = way { at } else { 0 });
+    if !begin.is_empty() {
+        let neighbour = neighbour.insert(Neighbour::next_door(address)?);
+        neighbour.asks()?;
+        // An error says that the server has ended the connection already.
+        let _ = stream.write_all(begin);
+        neighbour.asks()?;
+    }
+    for piece in rest.chunks(if matches!(way, Way::Bytes) { 1 } else { rest.len().max(1) }) {
         // Who has been refused need not be listened to.
         if stream.write_all(piece).is_err() {
             break;
         }
+    }
+    if let Some(mut neighbour) = neighbour {
+        neighbour.asks()?;
     }
     if matches!(way, Way::Ended) {
         // An error says that the server has ended the connection already.
