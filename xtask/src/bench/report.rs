@@ -7,6 +7,7 @@ use std::thread;
 
 use serde::Serialize;
 
+use super::float;
 use crate::command::Cmd;
 
 /// All of it.
@@ -56,6 +57,9 @@ pub(super) struct Row {
     /// to the last.
     pub(super) retries: usize,
     pub(super) disturbed: usize,
+    /// Requests per second and p99 of each round.
+    pub(super) rates: Vec<f64>,
+    pub(super) p99s_us: Vec<f64>,
 }
 
 /// One figure, and its goal if it has one.
@@ -65,6 +69,8 @@ pub(super) struct Figure {
     pub(super) name: String,
     pub(super) value: f64,
     pub(super) unit: &'static str,
+    /// Where the median of the single rounds lies, with a probability of 95 %.
+    pub(super) range: Option<[f64; 2]>,
     pub(super) goal: Option<Goal>,
     pub(super) met: Option<bool>,
 }
@@ -83,7 +89,12 @@ impl Figure {
         value: f64,
         unit: &'static str,
     ) -> Self {
-        Self { part, name: name.into(), value, unit, goal: None, met: None }
+        Self { part, name: name.into(), value, unit, range: None, goal: None, met: None }
+    }
+
+    /// Tells how far what the single rounds say can be believed.
+    pub(super) fn rounds(self, values: &[f64]) -> Self {
+        Self { range: range(values), ..self }
     }
 
     pub(super) fn goal(mut self, goal: Goal) -> Self {
@@ -94,6 +105,24 @@ impl Figure {
         self.goal = Some(goal);
         self
     }
+}
+
+/// Where the median of all that could have been measured lies, with a probability of 95 %, whatever
+/// its distribution: the number of values below it is one of throws of a coin. Fewer than six values
+/// do not tell.
+fn range(values: &[f64]) -> Option<[f64; 2]> {
+    let mut values = values.to_vec();
+    values.sort_by(f64::total_cmp);
+    let count = values.len();
+    let mut probability = 0.5_f64.powi(i32::try_from(count).ok()?);
+    let (mut fewer, mut sum) = (0, probability);
+    while sum <= 0.025 && fewer < count / 2 {
+        fewer += 1;
+        probability *= float((count - fewer + 1) as u64) / float(fewer as u64);
+        sum += probability;
+    }
+    let least = fewer.checked_sub(1)?;
+    Some([values[least], values[count - fewer]])
 }
 
 impl Machine {
@@ -162,18 +191,22 @@ pub(super) fn rows(rows: &[Row]) -> String {
 
 /// A line for each figure, with its goal and whether it is met.
 pub(super) fn figures(figures: &[Figure]) -> String {
-    let mut cells = vec![["figure", "measured", "unit", "goal", ""].map(str::to_owned).to_vec()];
+    let mut cells =
+        vec![["figure", "measured", "unit", "95 % range", "goal", ""].map(str::to_owned).to_vec()];
     for figure in figures {
         let goal = figure.goal.map_or_else(String::new, |goal| match goal {
             Goal::AtMost(most) => format!("<= {}", precise(most)),
             Goal::AtLeast(least) => format!(">= {}", precise(least)),
         });
         let verdict = figure.met.map_or("", |met| if met { "met" } else { "missed" });
-        let name = figure.name.clone();
+        let range = figure
+            .range
+            .map_or_else(String::new, |[from, to]| format!("{} to {}", precise(from), precise(to)));
         cells.push(vec![
-            name,
+            figure.name.clone(),
             precise(figure.value),
             figure.unit.to_owned(),
+            range,
             goal,
             verdict.to_owned(),
         ]);
@@ -252,6 +285,8 @@ pub(super) mod tests {
             errors: 0,
             retries: 2,
             disturbed: usize::from(server == "floor"),
+            rates: vec![rate - 1_000.0, rate, rate + 1_000.0],
+            p99s_us: vec![1_234.0, 1_200.0, 1_300.0],
         };
         let rest = Figure::new("memory", "at rest", 2_904.0, "KiB");
         let share = Figure::new("throughput", "l64: share of the floor", 80.25, "%");
@@ -268,7 +303,10 @@ pub(super) mod tests {
             rounds: 5,
             seconds_per_sample: 2.0,
             rows: vec![row("accountservice", 96_300.0), row("floor", 120_000.0)],
-            figures: vec![rest.goal(Goal::AtMost(3_000.0)), share.goal(Goal::AtLeast(82.0))],
+            figures: vec![
+                rest.goal(Goal::AtMost(3_000.0)),
+                share.rounds(&[79.5, 80.5, 81.0, 78.0, 80.0, 82.0]).goal(Goal::AtLeast(82.0)),
+            ],
         }
     }
 
@@ -284,9 +322,9 @@ pub(super) mod tests {
     #[test]
     fn a_goal_stands_beside_what_was_measured() {
         expect![[r#"
-            figure                   measured  unit      goal
-            at rest                     2,904   KiB  <= 3,000     met
-            l64: share of the floor     80.25     %     >= 82  missed
+            figure                   measured  unit  95 % range      goal
+            at rest                     2,904   KiB              <= 3,000     met
+            l64: share of the floor     80.25     %    78 to 82     >= 82  missed
         "#]]
         .assert_eq(&figures(&example().figures));
     }
@@ -327,7 +365,17 @@ pub(super) mod tests {
                   "slowest_connection_percent": 99.6,
                   "errors": 0,
                   "retries": 2,
-                  "disturbed": 0
+                  "disturbed": 0,
+                  "rates": [
+                    95300.0,
+                    96300.0,
+                    97300.0
+                  ],
+                  "p99s_us": [
+                    1234.0,
+                    1200.0,
+                    1300.0
+                  ]
                 }
               ],
               "figures": [
@@ -336,6 +384,7 @@ pub(super) mod tests {
                   "name": "at rest",
                   "value": 2904.0,
                   "unit": "KiB",
+                  "range": null,
                   "goal": {
                     "at_most": 3000.0
                   },
@@ -346,6 +395,10 @@ pub(super) mod tests {
                   "name": "l64: share of the floor",
                   "value": 80.25,
                   "unit": "%",
+                  "range": [
+                    78.0,
+                    82.0
+                  ],
                   "goal": {
                     "at_least": 82.0
                   },
@@ -354,6 +407,17 @@ pub(super) mod tests {
               ]
             }"#]]
         .assert_eq(&serde_json::to_string_pretty(&example).unwrap());
+    }
+
+    /// As in tables of the sign test: with 11 rounds it is from the second to the tenth.
+    #[test]
+    fn a_range_has_the_median_in_it_with_95_percent() {
+        let values = |count: u32| (1..=count).rev().map(f64::from).collect::<Vec<_>>();
+        for (count, due) in [(6, [1.0, 6.0]), (11, [2.0, 10.0]), (100, [40.0, 61.0])] {
+            assert_eq!(range(&values(count)), Some(due), "{count}");
+        }
+        assert_eq!(range(&values(5)), None);
+        assert_eq!(range(&[]), None);
     }
 
     #[test]

@@ -91,7 +91,7 @@ pub(super) fn measure(
     }
     let rows = entries.iter().zip(&samples).map(|(entry, (samples, retries))| {
         let of = |figure: fn(&Sample) -> f64| samples.iter().map(figure).collect::<Vec<_>>();
-        let rates = of(|sample| sample.rate);
+        let (rates, p99s_us) = (of(|sample| sample.rate), of(|sample| sample.p99));
         Row {
             part,
             setting: entry.setting.clone(),
@@ -101,13 +101,15 @@ pub(super) fn measure(
             fastest_sample: rates.iter().copied().fold(0.0, f64::max),
             percent_of_floor: None,
             p50_us: median(&of(|sample| sample.p50)),
-            p99_us: median(&of(|sample| sample.p99)),
+            p99_us: median(&p99s_us),
             cpu_us_per_request: median(&of(|sample| sample.cpu)),
             user_us_per_request: median(&of(|sample| sample.user)),
             slowest_connection_percent: median(&of(|sample| sample.slowest)),
             errors: samples.iter().map(|sample| sample.errors).sum(),
             retries: *retries,
             disturbed: samples.iter().filter(|sample| sample.others > OTHERS).count(),
+            rates,
+            p99s_us,
         }
     });
     Ok(compare_to_floor(rows.collect()))

@@ -37,10 +37,13 @@ pub(super) fn one_core(bench: &Bench) -> Result<Findings> {
     }
     let rows = &findings.rows;
     for (mode, share) in SHARES {
-        let ours = rows.iter().find(|row| row.setting == mode && row.server == OURS);
-        let reached = ours.and_then(|row| row.percent_of_floor).unwrap_or_default();
-        let figure = Figure::new(part, format!("{mode}: share of the floor"), reached, "%");
-        findings.figures.push(figure.goal(Goal::AtLeast(share)));
+        let of = |server| rows.iter().find(|row| row.setting == mode && row.server == server);
+        if let (Some(ours), Some(floor)) = (of(OURS), of(FLOOR)) {
+            let reached = 100.0 * ours.requests_per_second / floor.requests_per_second;
+            let figure = Figure::new(part, format!("{mode}: share of the floor"), reached, "%");
+            let figure = figure.rounds(&percents(&ours.rates, &floor.rates));
+            findings.figures.push(figure.goal(Goal::AtLeast(share)));
+        }
         findings.figures.extend(ahead(rows, mode, |name| name != BY_HAND, 0.0));
     }
     let (rival, least) = PIPELINES;
@@ -86,9 +89,12 @@ fn ahead(rows: &[Row], setting: &str, of: impl Fn(&str) -> bool, least: f64) -> 
     let rivals = rivals.filter(|row| of(&row.server));
     let rate = |row: &&Row| row.requests_per_second;
     let best = rivals.max_by(|a, b| rate(a).total_cmp(&rate(b)))?;
-    let ahead = 100.0 * (rate(&ours?) / rate(&best) - 1.0);
+    let ours = ours?;
+    let ahead = 100.0 * (rate(&ours) / rate(&best) - 1.0);
+    let rounds: Vec<_> = percents(&ours.rates, &best.rates).iter().map(|p| p - 100.0).collect();
     let name = format!("{setting}: ahead of {}", best.server);
-    Some(Figure::new(best.part, name, ahead, "%").goal(Goal::AtLeast(least)))
+    let figure = Figure::new(best.part, name, ahead, "%").rounds(&rounds);
+    Some(figure.goal(Goal::AtLeast(least)))
 }
 
 /// The p99 beside the lowest one of the rivals that hyper serves too.
@@ -96,9 +102,17 @@ fn sooner(rows: &[Row], setting: &str) -> Option<Figure> {
     let (ours, rivals) = compare(rows, setting);
     let rivals = rivals.filter(|row| row.server.starts_with("hyper"));
     let best = rivals.min_by(|a, b| a.p99_us.total_cmp(&b.p99_us))?;
-    let share = 100.0 * ours?.p99_us / best.p99_us;
+    let ours = ours?;
+    let share = 100.0 * ours.p99_us / best.p99_us;
     let name = format!("{setting}: p99, as a share of that of {}", best.server);
-    Some(Figure::new(best.part, name, share, "%").goal(Goal::AtMost(100.0)))
+    let figure = Figure::new(best.part, name, share, "%");
+    let figure = figure.rounds(&percents(&ours.p99s_us, &best.p99s_us));
+    Some(figure.goal(Goal::AtMost(100.0)))
+}
+
+/// The one as a share of the other, round by round.
+fn percents(one: &[f64], other: &[f64]) -> Vec<f64> {
+    one.iter().zip(other).map(|(one, other)| 100.0 * one / other).collect()
 }
 
 /// The service and its rivals, without the floor.
