@@ -13,8 +13,8 @@
 //!   nothing more of what it has read.
 //! - What it has read last ends with an empty line, as a head does. So there is nothing that it could
 //!   make nothing of: that would be a head that has not come to its end.
-//! - The last request had no body, which may end as a head does, before or after what hyper takes for
-//!   its end, and did not ask for an upgrade, for which hyper keeps a place.
+//! - No request had a body, which may end as a head does, before or after what hyper takes for its end,
+//!   asked for an upgrade, for which hyper keeps a place, or was of HTTP/1.0, in which it would go on.
 
 use std::convert::Infallible;
 use std::io;
@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::{Request, Response};
+use http::{Request, Response, Version};
 use http_body_util::Full;
 use hyper::body::{Body, Incoming};
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -76,7 +76,7 @@ impl Engines {
     #[expect(clippy::unnecessary_box_returns, reason = "it goes from hand to hand, in one place")]
     pub(crate) fn take_back(&self, engine: Box<Engine>) -> Box<Socket> {
         let mut taken = engine.seat.lock();
-        let (socket, is_clear) = (taken.socket.take(), taken.is_clear);
+        let (socket, is_clear) = (taken.socket.take(), taken.is_clear && !taken.is_spoiled);
         drop(taken);
         let mut socket = socket.expect(BORROWED);
         if is_clear {
@@ -96,7 +96,8 @@ pub(crate) struct Engine {
 
 impl Engine {
     fn new(http: &http1::Builder) -> Self {
-        let seat = Arc::new(Seat(Mutex::new(Taken { socket: None, is_clear: true })));
+        let seat =
+            Arc::new(Seat(Mutex::new(Taken { socket: None, is_clear: true, is_spoiled: false })));
         let port = Port { seat: Arc::clone(&seat), buffer: [0; READ].into() };
         let http = http.serve_connection(port, Exchanges(Arc::clone(&seat)));
         Self { http, seat }
@@ -126,6 +127,8 @@ struct Taken {
     socket: Option<Box<Socket>>,
     /// What has been read last ends where a request does: if hyper asks for more, it has nothing.
     is_clear: bool,
+    /// hyper may keep something of a request that it was called for.
+    is_spoiled: bool,
 }
 
 impl Seat {
@@ -175,7 +178,10 @@ impl Write for Port {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.seat.lock().socket().poll_write(cx, bytes)
+        let mut taken = self.seat.lock();
+        // The buffer that it stands in would be kept as large.
+        taken.is_spoiled |= bytes.len() > READ;
+        taken.socket().poll_write(cx, bytes)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -198,7 +204,9 @@ impl Service<Request<Incoming>> for Exchanges {
     fn call(&self, request: Request<Incoming>) -> Exchange {
         let mut taken = self.0.lock();
         // hyper has a place for an upgrade among the extensions, if one was asked for.
-        taken.is_clear &= request.body().is_end_stream() && request.extensions().is_empty();
+        taken.is_spoiled |= !request.body().is_end_stream()
+            || !request.extensions().is_empty()
+            || request.version() != Version::HTTP_11;
         exchange(taken.socket().connection(), request)
     }
 }
