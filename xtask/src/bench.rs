@@ -12,6 +12,7 @@ mod report;
 mod rounds;
 mod server;
 mod start;
+mod statistics;
 mod svg;
 mod throughput;
 pub(crate) mod training;

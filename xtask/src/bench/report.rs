@@ -7,7 +7,7 @@ use std::thread;
 
 use serde::Serialize;
 
-use super::float;
+use super::statistics::range;
 use crate::command::Cmd;
 
 /// All of it.
@@ -105,24 +105,6 @@ impl Figure {
         self.goal = Some(goal);
         self
     }
-}
-
-/// Where the median of all that could have been measured lies, with a probability of 95 %, whatever
-/// its distribution: the number of values below it is one of throws of a coin. Fewer than six values
-/// do not tell.
-fn range(values: &[f64]) -> Option<[f64; 2]> {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    let count = values.len();
-    let mut probability = 0.5_f64.powi(i32::try_from(count).ok()?);
-    let (mut fewer, mut sum) = (0, probability);
-    while sum <= 0.025 && fewer < count / 2 {
-        fewer += 1;
-        probability *= float((count - fewer + 1) as u64) / float(fewer as u64);
-        sum += probability;
-    }
-    let least = fewer.checked_sub(1)?;
-    Some([values[least], values[count - fewer]])
 }
 
 impl Machine {
@@ -407,17 +389,6 @@ pub(super) mod tests {
               ]
             }"#]]
         .assert_eq(&serde_json::to_string_pretty(&example).unwrap());
-    }
-
-    /// As in tables of the sign test: with 11 rounds it is from the second to the tenth.
-    #[test]
-    fn a_range_has_the_median_in_it_with_95_percent() {
-        let values = |count: u32| (1..=count).rev().map(f64::from).collect::<Vec<_>>();
-        for (count, due) in [(6, [1.0, 6.0]), (11, [2.0, 10.0]), (100, [40.0, 61.0])] {
-            assert_eq!(range(&values(count)), Some(due), "{count}");
-        }
-        assert_eq!(range(&values(5)), None);
-        assert_eq!(range(&[]), None);
     }
 
     #[test]

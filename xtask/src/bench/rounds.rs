@@ -9,6 +9,7 @@ use anyhow::Result;
 use super::load::{Answers, Load, Shape};
 use super::report::Row;
 use super::server::{Cores, FLOOR, Server, Usage, busy, on, own};
+use super::statistics::median;
 use super::{Bench, float};
 
 /// What others may use of one core during a sample, and how often it is taken again if they use more.
@@ -175,23 +176,4 @@ fn drive(loads: &mut [Load], time: Duration) -> Result<Answers> {
         }
         Ok(all)
     })
-}
-
-/// Of an even number the lower one of the two in the middle, so that it is one that was measured.
-pub(super) fn median(values: &[f64]) -> f64 {
-    let mut values = values.to_vec();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_median_is_a_value_that_was_measured() {
-        assert_eq!(median(&[3.0, 1.0, 2.0]).to_string(), "2");
-        assert_eq!(median(&[4.0, 3.0, 1.0, 2.0]).to_string(), "2");
-        assert_eq!(median(&[]).to_string(), "0");
-    }
 }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 
 use super::report::{Figure, Goal};
-use super::rounds::median;
 use super::server::{free_address, service, stop};
+use super::statistics::median;
 use super::{Bench, Findings, float};
 use crate::faults::process::{Process, SOON};
 use crate::load::Client;

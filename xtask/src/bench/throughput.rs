@@ -7,6 +7,7 @@ use super::load::Shape;
 use super::report::{Figure, Goal, Row};
 use super::rounds::{Entry, Place, measure};
 use super::server::{Cores, FLOOR, OURS, Server};
+use super::statistics::percents;
 use super::{Bench, Findings};
 
 /// What the settings are called, their connections, and how many requests are sent at once.
@@ -39,7 +40,7 @@ pub(super) fn one_core(bench: &Bench) -> Result<Findings> {
     for (mode, share) in SHARES {
         let of = |server| rows.iter().find(|row| row.setting == mode && row.server == server);
         if let (Some(ours), Some(floor)) = (of(OURS), of(FLOOR)) {
-            let reached = 100.0 * ours.requests_per_second / floor.requests_per_second;
+            let reached = ours.percent_of_floor.unwrap_or_default();
             let figure = Figure::new(part, format!("{mode}: share of the floor"), reached, "%");
             let figure = figure.rounds(&percents(&ours.rates, &floor.rates));
             findings.figures.push(figure.goal(Goal::AtLeast(share)));
@@ -108,11 +109,6 @@ fn sooner(rows: &[Row], setting: &str) -> Option<Figure> {
     let figure = Figure::new(best.part, name, share, "%");
     let figure = figure.rounds(&percents(&ours.p99s_us, &best.p99s_us));
     Some(figure.goal(Goal::AtMost(100.0)))
-}
-
-/// The one as a share of the other, round by round.
-fn percents(one: &[f64], other: &[f64]) -> Vec<f64> {
-    one.iter().zip(other).map(|(one, other)| 100.0 * one / other).collect()
 }
 
 /// The service and its rivals, without the floor.
