@@ -1,4 +1,4 @@
-//! What one call of `handle` costs, against a store in memory. Run: `cargo bench -p accountservice-core`.
+//! The cost of one call of `handle` with a store in memory. Run: `cargo bench -p accountservice-core`.
 
 use std::collections::HashMap;
 
@@ -23,7 +23,7 @@ impl AccountStore for InMemory {
     }
 }
 
-// A thousand calls a sample, since one call takes not much longer than reading the clock.
+// A thousand calls per sample: one call takes little longer than reading the clock.
 #[divan::bench(sample_size = 1000, args = ["/accounts/10042", "/accounts/999", "/health"])]
 fn handle(bencher: Bencher, path: &str) {
     let accounts = (0..100).map(|i| {

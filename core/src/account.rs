@@ -1,4 +1,6 @@
-//! The account and its id: what a store holds, free of any store's or format's attributes.
+//! The account and its id, without the attributes of any store or format.
+//!
+//! An [`AccountId`] is parsed once, at the edge. Routes and stores take it as it is.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,27 +8,25 @@ use std::sync::Arc;
 
 use arrayvec::ArrayString;
 
-/// An account, as every store hands it out.
+/// An account, as every store returns it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// What the account is found by.
+    /// The key of the account.
     pub id: AccountId,
-    /// The name of its owner: any string, also an empty one. A store may keep it and hand it out
-    /// again without copying it.
+    /// The name of its owner: any string, also an empty one. Shared, so that a store that caches
+    /// accounts need not copy it.
     pub name: Arc<str>,
 }
 
-/// The id of an account: 1 to 64 bytes of UTF-8.
-///
-/// Whoever holds one need not check it again.
+/// The id of an account: 1 to 64 bytes of UTF-8, checked when it is made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(ArrayString<{ AccountId::MAX_LEN }>);
 
 impl AccountId {
-    /// The longest id there can be, in bytes of UTF-8.
+    /// The length of the longest id, in bytes of UTF-8.
     pub const MAX_LEN: usize = 64;
 
-    /// Takes `id` as it is.
+    /// Takes `id` as it is, without decoding.
     pub fn new(id: impl AsRef<str>) -> Result<Self, AccountIdError> {
         match id.as_ref() {
             "" => Err(AccountIdError::Empty),
@@ -34,9 +34,9 @@ impl AccountId {
         }
     }
 
-    /// Parses one segment of a URI path, percent-encoded as RFC 3986, section 2.1, says.
+    /// Parses one segment of a URI path, percent-encoded as in RFC 3986, section 2.1.
     ///
-    /// `%2F` becomes a slash within the id; it separates nothing.
+    /// `%2F` is a slash within the id and no separator.
     pub fn parse(segment: &str) -> Result<Self, AccountIdError> {
         let id = decode_segment(segment).ok_or(AccountIdError::Malformed)?;
         Self::new(id)
@@ -54,14 +54,14 @@ impl fmt::Display for AccountId {
     }
 }
 
-/// Why a text is not the id of any account.
+/// The reason why a text is not an account id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AccountIdError {
-    /// There is no id without a byte.
+    /// It has no byte.
     Empty,
-    /// More than [`AccountId::MAX_LEN`] bytes: no account can have it.
+    /// It has more than [`AccountId::MAX_LEN`] bytes.
     TooLong,
-    /// Not percent-encoded UTF-8: nobody can say what was meant.
+    /// It is not percent-encoded UTF-8.
     Malformed,
 }
 
@@ -80,7 +80,7 @@ impl fmt::Display for AccountIdError {
 impl std::error::Error for AccountIdError {}
 
 /// Decodes one path segment; `None` if a `%` lacks its two hexadecimal digits or the bytes are not
-/// UTF-8. A `+` is a plus: the rule that makes it a blank is one of forms, not of paths.
+/// UTF-8. A `+` is a plus: it stands for a blank in forms, not in paths.
 pub(crate) fn decode_segment(segment: &str) -> Option<Cow<'_, str>> {
     if !segment.contains('%') {
         return Some(Cow::Borrowed(segment));

@@ -1,36 +1,44 @@
-//! Answers, built so that type and length are never forgotten.
+//! Responses with the right type and length, and the two extensions a host reads from them.
+//!
+//! The routes build every response here. Hosts use [`problem`] for the errors that they detect
+//! themselves.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderMap, HeaderValue, Response, StatusCode};
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use http::{HeaderValue, Method, Response, StatusCode, Uri};
 use serde::Serialize;
 
-/// Why an answer is a 503, for the host to log: an extension of the response.
+/// What the host's log says about a response: a response extension. A client never sees it.
 ///
-/// A client never sees it.
+/// A host logs it as an error if the status is 5xx, otherwise as information.
 #[derive(Clone, Debug)]
 pub struct Cause(pub Arc<dyn Error + Send + Sync>);
 
-/// An answer without a body.
+/// The route that a response came from, such as `/accounts/{id}`: a response extension.
+///
+/// Metrics use it as a label. A response of no route, such as a 404 for an unknown path, has none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RouteName(pub &'static str);
+
+/// A response without a body.
 pub fn empty(status: StatusCode) -> Response<Bytes> {
-    build(HeaderMap::new(), status, None, Bytes::new())
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    response
 }
 
-/// An answer whose body is already JSON.
+/// A response whose body is already JSON.
 pub fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
-    json_in(HeaderMap::new(), status, body.into())
+    with_body(status, "application/json", body.into())
 }
 
-/// As [`json`], with headers that there are already.
-pub(crate) fn json_in(headers: HeaderMap, status: StatusCode, body: Bytes) -> Response<Bytes> {
-    build(headers, status, Some("application/json"), body)
-}
-
-/// An error as problem details, RFC 9457. `detail` is for the one who sent the request: it says
-/// what to do differently, and nothing of what is inside.
+/// An error as problem details (RFC 9457). `detail` is for the client: it says what to change in the
+/// request and reveals nothing of the inside.
 pub fn problem(status: StatusCode, detail: &str) -> Response<Bytes> {
     #[derive(Serialize)]
     struct Problem<'a> {
@@ -39,103 +47,117 @@ pub fn problem(status: StatusCode, detail: &str) -> Response<Bytes> {
         status: u16,
         detail: &'a str,
     }
-    let mut body = Vec::with_capacity(128);
-    push_json(
-        &mut body,
-        &Problem {
-            // RFC 9457, section 4.2.1: nothing beyond what the status code says.
-            r#type: "about:blank",
-            title: status.canonical_reason().unwrap_or("Error"),
-            status: status.as_u16(),
-            detail,
-        },
-    );
-    build(HeaderMap::new(), status, Some("application/problem+json"), body.into())
+    let problem = Problem {
+        // RFC 9457, section 4.2.1: no meaning beyond that of the status code.
+        r#type: "about:blank",
+        title: status.canonical_reason().unwrap_or("Error"),
+        status: status.as_u16(),
+        detail,
+    };
+    with_body(status, "application/problem+json", to_json(&problem))
 }
 
-/// A 503 that asks the client to come back in a second.
-pub fn overloaded() -> Response<Bytes> {
+/// 404: no route has this path.
+pub fn not_found() -> Response<Bytes> {
+    problem(StatusCode::NOT_FOUND, "There is nothing at this path.")
+}
+
+/// 405 for a known path. `allow` lists the methods that the path takes, such as `GET, HEAD`.
+pub fn method_not_allowed(allow: &'static str) -> Response<Bytes> {
     let mut response =
-        problem(StatusCode::SERVICE_UNAVAILABLE, "There are too many clients at the moment.");
+        problem(StatusCode::METHOD_NOT_ALLOWED, &format!("This path answers {allow} only."));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
+    response
+}
+
+/// 503 from a host at its connection limit. The client is asked to come back in a second.
+pub fn overloaded() -> Response<Bytes> {
+    retry_in_a_second(problem(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "There are too many clients at the moment.",
+    ))
+}
+
+/// 301 to the path of `uri` without its trailing slash. The query is kept.
+pub(crate) fn without_trailing_slash(uri: &Uri) -> Response<Bytes> {
+    let path = uri.path();
+    let mut location = ascii_uri(path.strip_suffix('/').unwrap_or(path));
+    if let Some(query) = uri.query() {
+        location.push('?');
+        location.push_str(&ascii_uri(query));
+    }
+    match HeaderValue::try_from(location) {
+        Ok(location) => {
+            let mut response = empty(StatusCode::MOVED_PERMANENTLY);
+            response.headers_mut().insert(LOCATION, location);
+            response
+        }
+        Err(_) => not_found(),
+    }
+}
+
+/// Adds `Retry-After: 1`.
+pub(crate) fn retry_in_a_second(mut response: Response<Bytes>) -> Response<Bytes> {
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
-/// A 503 whose cause the host logs.
+/// Adds a [`Cause`].
 pub(crate) fn with_cause(
     mut response: Response<Bytes>,
-    cause: impl Error + Send + Sync + 'static,
+    cause: impl Into<Box<dyn Error + Send + Sync>>,
 ) -> Response<Bytes> {
-    response.extensions_mut().insert(Cause(Arc::new(cause)));
+    response.extensions_mut().insert(Cause(Arc::from(cause.into())));
     response
 }
 
-/// Appends what consists of strings and numbers only, which cannot fail.
-pub(crate) fn push_json(body: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
-    if let Err(error) = serde_json::to_writer(body, value) {
-        unreachable!("strings and numbers are JSON: {error}");
+/// Completes a route's response: adds its name, and drops the body of a response to HEAD, whose
+/// headers stay those of a GET (RFC 9110, section 9.3.2).
+pub(crate) fn of_route(
+    name: &'static str,
+    method: &Method,
+    mut response: Response<Bytes>,
+) -> Response<Bytes> {
+    response.extensions_mut().insert(RouteName(name));
+    to_method(method, response)
+}
+
+/// Drops the body of a response to HEAD.
+pub(crate) fn to_method(method: &Method, mut response: Response<Bytes>) -> Response<Bytes> {
+    if method == Method::HEAD {
+        *response.body_mut() = Bytes::new();
+    }
+    response
+}
+
+/// JSON of a value that consists of strings and numbers, which cannot fail.
+pub(crate) fn to_json(value: &impl Serialize) -> Bytes {
+    match serde_json::to_vec(value) {
+        Ok(json) => json.into(),
+        Err(error) => unreachable!("strings and numbers are JSON: {error}"),
     }
 }
 
-fn build(
-    mut headers: HeaderMap,
-    status: StatusCode,
-    content_type: Option<&'static str>,
-    body: Bytes,
-) -> Response<Bytes> {
-    if let Some(content_type) = content_type {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    }
-    headers.insert(CONTENT_LENGTH, decimal(body.len()));
+fn with_body(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Bytes> {
+    let length = HeaderValue::from(body.len());
     let mut response = Response::new(body);
     *response.status_mut() = status;
-    *response.headers_mut() = headers;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CONTENT_LENGTH, length);
     response
 }
 
-/// The numbers from 10 to 999, one after the other: nearly all lengths there are.
-static TWO_DIGITS: &str = text(const { &numbers::<{ 2 * 90 }>(10) });
-static THREE_DIGITS: &str = text(const { &numbers::<{ 3 * 900 }>(100) });
-
-const fn numbers<const SIZE: usize>(first: usize) -> [u8; SIZE] {
-    let mut digits = [0; SIZE];
-    let (mut number, mut end) = (first, 0);
-    while end < SIZE {
-        let mut place = first;
-        while place > 0 {
-            digits[end] = b"0123456789"[number / place % 10];
-            place /= 10;
-            end += 1;
-        }
-        number += 1;
-    }
-    digits
-}
-
-const fn text(digits: &[u8]) -> &str {
-    match str::from_utf8(digits) {
-        Ok(text) => text,
-        Err(_) => panic!("digits are ASCII"),
-    }
-}
-
-/// Without an allocation, where `HeaderValue::from` makes two.
-fn decimal(number: usize) -> HeaderValue {
-    match number {
-        10..100 => HeaderValue::from_static(&TWO_DIGITS[2 * (number - 10)..][..2]),
-        100..1000 => HeaderValue::from_static(&THREE_DIGITS[3 * (number - 100)..][..3]),
-        _ => HeaderValue::from(number),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_length_is_told_right() {
-        for number in 0..1100 {
-            assert_eq!(decimal(number), number.to_string());
+/// `http` accepts raw UTF-8 in a URI. A header field needs the ASCII form of RFC 3986.
+fn ascii_uri(part: &str) -> String {
+    let mut uri = String::with_capacity(part.len());
+    for byte in part.bytes() {
+        if byte.is_ascii_graphic() {
+            uri.push(char::from(byte));
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(uri, "%{byte:02X}");
         }
     }
+    uri
 }

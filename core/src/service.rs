@@ -1,124 +1,106 @@
-//! The routes: one request in, one answer out.
+//! The account service: one request in, one response out.
+//!
+//! Hosts await [`AccountService::respond`]; handler tests call [`AccountService::handle`]. Both are
+//! the same code. Transports, logging and metrics belong to the host.
 
-use std::fmt::Write as _;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CACHE_CONTROL, LOCATION};
-use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode};
+use serde::Serialize;
 
-use crate::account::decode_segment;
-use crate::health::Verdict;
-use crate::response::{empty, json, json_in, overloaded, problem, push_json, with_cause};
-use crate::{Account, AccountId, AccountIdError, AccountStore, Health, HostState, StoreError};
+use crate::response::{
+    json, method_not_allowed, not_found, of_route, problem, retry_in_a_second, to_json, to_method,
+    with_cause, without_trailing_slash,
+};
+use crate::route::Route;
+use crate::store::AsyncAccountStore;
+use crate::{AccountId, AccountIdError, Health};
 
-/// The account service: a pure function over an injected store, and the health state of the
-/// process that runs it.
+/// A function from request to response over an injected store, and the health of the process that
+/// runs it.
+///
+/// A store that has to be awaited cannot be asked for liveness each time, and cannot be called from
+/// a plain function. Neither compiles:
+///
+/// ```compile_fail,E0277
+/// # use accountservice_core::{AccountService, testing::RemoteStore};
+/// # let store = RemoteStore::default();
+/// AccountService::new(&store, "10.0.0.3");
+/// ```
+/// ```compile_fail,E0599
+/// # use accountservice_core::{AccountService, testing::RemoteStore};
+/// # let store = RemoteStore::default();
+/// let service = AccountService::shared(&store, "10.0.0.3");
+/// service.handle(http::Request::new(bytes::Bytes::new()));
+/// ```
 pub struct AccountService<S> {
     store: S,
     health: Health,
-    /// What all accounts have in common: who has served them.
-    end_of_body: Vec<u8>,
-    testability: bool,
+    served_by: String,
 }
 
-/// The paths there are. Everything else is a 404.
-enum Route<'a> {
-    Account(&'a str),
-    Health,
-    ForceHealth(&'a str),
-}
-
-impl<S: AccountStore> AccountService<S> {
-    /// Serves the accounts of `store`. `served_by` names this replica in every account answered.
+impl<S: crate::AccountStore> AccountService<S> {
+    /// Serves the accounts of a store inside this process, which counts for liveness. `served_by`
+    /// names this replica in every account.
     pub fn new(store: S, served_by: impl Into<String>) -> Self {
-        let mut end_of_body = br#","servedBy":"#.to_vec();
-        push_json(&mut end_of_body, &Into::<String>::into(served_by));
-        end_of_body.push(b'}');
-        Self { store, health: Health::default(), end_of_body, testability: false }
+        Self { store, health: Health::embedded(), served_by: served_by.into() }
     }
 
-    /// Switches the route `/testability/healthy/{state}` on or off. It is off at first, because it
-    /// lets anybody have the process replaced.
+    /// Responds at once: [`respond`](Self::respond), polled once. Blocks as long as the store does;
+    /// panics only if the store does.
+    pub fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let respond = pin!(self.respond(request));
+        match respond.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(response) => response,
+            Poll::Pending => unreachable!("an AccountStore answers at once"),
+        }
+    }
+}
+
+impl<S: AsyncAccountStore> AccountService<S> {
+    /// Serves the accounts of a store that other processes share. The store counts for liveness only
+    /// until one check of it has passed; see [`Health::shared`].
+    pub fn shared(store: S, served_by: impl Into<String>) -> Self {
+        Self { store, health: Health::shared(), served_by: served_by.into() }
+    }
+
+    /// Switches the route `/testability/healthy/{state}` on or off; see
+    /// [`Health::with_testability`].
     #[must_use]
     pub fn with_testability(self, on: bool) -> Self {
-        Self { testability: on, ..self }
+        Self { health: self.health.with_testability(on), ..self }
     }
 
-    /// The health state, for the host to announce that the process drains.
-    pub fn health(&self) -> &Health {
-        &self.health
-    }
-
-    /// Answers one request. Never panics unless the store does; blocks only as long as the store.
+    /// Responds to one request. The future waits for the store and for nothing else; dropping it is
+    /// safe at any point.
     ///
-    /// A 503 carries its [`Cause`](crate::response::Cause) as an extension, for the log. A request
-    /// may carry a [`HostState`] as an extension.
-    pub fn handle(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let (Parts { method, uri, headers, extensions, .. }, _) = request.into_parts();
-        let host = extensions.get().copied().unwrap_or_default();
-        let mut response = match self.route(uri.path()) {
-            Some(route) => self.dispatch(&route, &method, host, headers),
-            None => self.redirect(&uri).unwrap_or_else(|| {
-                problem(StatusCode::NOT_FOUND, "There is nothing at this path.")
-            }),
-        };
-        if method == Method::HEAD {
-            // RFC 9110, section 9.3.2: the headers of a GET, its Content-Length included.
-            *response.body_mut() = Bytes::new();
-        }
-        response
-    }
-
-    /// The name under which requests for `path` are counted: its route, or `other`. There are few of
-    /// them, whatever is asked.
-    pub fn route_name(&self, path: &str) -> &'static str {
-        match self.route(path) {
-            Some(Route::Account(_)) => "/accounts/{id}",
-            Some(Route::Health) => "/health",
-            Some(Route::ForceHealth(_)) => "/testability/healthy/{state}",
-            None => "other",
-        }
-    }
-
-    /// A path matches literally, in its encoded form, so that whoever filters by path in front of
-    /// the service sees what it sees. Only what is variable is decoded, and not before here.
-    fn route<'a>(&self, path: &'a str) -> Option<Route<'a>> {
-        let segment = |rest: &'a str| (!rest.is_empty() && !rest.contains('/')).then_some(rest);
-        if path == "/health" {
-            Some(Route::Health)
-        } else if let Some(rest) = path.strip_prefix("/accounts/") {
-            segment(rest).map(Route::Account)
-        } else {
-            let rest = path.strip_prefix("/testability/healthy/").filter(|_| self.testability)?;
-            segment(rest).map(Route::ForceHealth)
-        }
-    }
-
-    fn dispatch(
-        &self,
-        route: &Route<'_>,
-        method: &Method,
-        host: HostState,
-        headers: HeaderMap,
-    ) -> Response<Bytes> {
-        let read = method == Method::GET || method == Method::HEAD;
-        match route {
-            Route::Account(_) if read && host.overloaded => overloaded(),
-            Route::Account(id) if read => self.account(id, headers),
-            Route::Account(_) => method_not_allowed("GET, HEAD"),
-            Route::Health if read => not_stored(self.check_health(host)),
-            Route::Health => not_stored(method_not_allowed("GET, HEAD")),
-            Route::ForceHealth(state) if method == Method::GET => {
-                not_stored(self.force_health(state))
+    /// The request may have a [`HostState`](crate::HostState) as an extension. The response has a
+    /// [`RouteName`](crate::response::RouteName) and may have a [`Cause`](crate::response::Cause).
+    pub async fn respond(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let (method, uri) = (request.method(), request.uri());
+        let is_read = method == Method::GET || method == Method::HEAD;
+        let response = match Route::of(uri.path()) {
+            None => return to_method(method, not_found()),
+            Some(Route::Health(route)) => {
+                return self.health.respond(route, &request, || self.store.check()).await;
             }
-            // Not even HEAD, which must not change anything.
-            Route::ForceHealth(_) => not_stored(method_not_allowed("GET")),
-        }
+            Some(Route::Account(_)) if uri.path().ends_with('/') => without_trailing_slash(uri),
+            Some(Route::Account(id)) if is_read => self.account(id).await,
+            Some(Route::Account(_)) => method_not_allowed("GET, HEAD"),
+        };
+        of_route("/accounts/{id}", method, response)
     }
 
-    /// The request's header map, emptied, becomes the answer's: it has its memory already.
-    fn account(&self, segment: &str, mut headers: HeaderMap) -> Response<Bytes> {
+    async fn account(&self, segment: &str) -> Response<Bytes> {
+        #[derive(Serialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Body<'a> {
+            id: &'a str,
+            name: &'a str,
+            served_by: &'a str,
+        }
         let id = match AccountId::parse(segment) {
             Ok(id) => id,
             Err(AccountIdError::Malformed) => {
@@ -129,119 +111,26 @@ impl<S: AccountStore> AccountService<S> {
             }
             Err(AccountIdError::Empty | AccountIdError::TooLong) => return no_such_account(),
         };
-        match self.store.find(&id) {
+        match self.store.find(&id).await {
             Ok(Some(account)) => {
-                headers.clear();
-                json_in(headers, StatusCode::OK, self.body(&account))
+                let (id, name) = (account.id.as_str(), &*account.name);
+                json(StatusCode::OK, to_json(&Body { id, name, served_by: &self.served_by }))
             }
             Ok(None) => no_such_account(),
-            Err(error) => with_cause(
-                problem(
+            Err(error) => {
+                let response = problem(
                     StatusCode::SERVICE_UNAVAILABLE,
                     "The accounts cannot be read at the moment.",
-                ),
-                error,
-            ),
-        }
-    }
-
-    /// `{"id":"10000","name":"Person_0","servedBy":"10.0.0.3"}`
-    fn body(&self, Account { id, name }: &Account) -> Bytes {
-        let [before_id, before_name] = [r#"{"id":"#, r#","name":"#];
-        let quotes = 4;
-        let fixed = before_id.len() + before_name.len() + quotes + self.end_of_body.len();
-        // Unless something has to be escaped, this is exact, which spares a second allocation.
-        let mut body = Vec::with_capacity(fixed + id.as_str().len() + name.len());
-        body.extend_from_slice(before_id.as_bytes());
-        push_json(&mut body, id.as_str());
-        body.extend_from_slice(before_name.as_bytes());
-        push_json(&mut body, &**name);
-        body.extend_from_slice(&self.end_of_body);
-        body.into()
-    }
-
-    fn check_health(&self, host: HostState) -> Response<Bytes> {
-        const DOWN: StatusCode = StatusCode::SERVICE_UNAVAILABLE;
-        let check = || {
-            if host.stalled {
-                return Err(StoreError::new(
-                    "answer",
-                    "a request has been stuck in the store for long",
-                ));
-            }
-            self.store.check()
-        };
-        match self.health.verdict(check) {
-            Verdict::ShuttingDown => json(DOWN, r#"{"status":"Shutting down"}"#),
-            Verdict::ForcedUnhealthy => json(DOWN, r#"{"status":"Forced unhealthy"}"#),
-            Verdict::DatabaseUnaccessible(error) => {
-                with_cause(json(DOWN, r#"{"status":"Database unaccessible"}"#), error)
-            }
-            Verdict::Up => json(StatusCode::OK, r#"{"status":"UP"}"#),
-        }
-    }
-
-    fn force_health(&self, state: &str) -> Response<Bytes> {
-        // The words that Go's strconv.ParseBool knows, because the original's users type them.
-        let healthy = match decode_segment(state).as_deref() {
-            Some("1" | "t" | "T" | "TRUE" | "true" | "True") => true,
-            Some("0" | "f" | "F" | "FALSE" | "false" | "False") => false,
-            _ => {
-                return problem(
-                    StatusCode::BAD_REQUEST,
-                    "The state is one of 1 t T TRUE true True 0 f F FALSE false False.",
                 );
+                // A shared store comes back without a restart of this process.
+                let is_shared = self.health.is_shared();
+                let response = if is_shared { retry_in_a_second(response) } else { response };
+                with_cause(response, error)
             }
-        };
-        self.health.force(healthy);
-        empty(StatusCode::OK)
-    }
-
-    /// A known path with one slash too many moves to the path without it, its query kept.
-    fn redirect(&self, uri: &Uri) -> Option<Response<Bytes>> {
-        let path = uri.path().strip_suffix('/')?;
-        let route = self.route(path)?;
-        let mut location = ascii_uri(path);
-        if let Some(query) = uri.query() {
-            location.push('?');
-            location.push_str(&ascii_uri(query));
         }
-        let mut response = empty(StatusCode::MOVED_PERMANENTLY);
-        response.headers_mut().insert(LOCATION, HeaderValue::try_from(location).ok()?);
-        Some(match route {
-            Route::Account(_) => response,
-            Route::Health | Route::ForceHealth(_) => not_stored(response),
-        })
     }
 }
 
 fn no_such_account() -> Response<Bytes> {
     problem(StatusCode::NOT_FOUND, "There is no account with this id.")
-}
-
-fn method_not_allowed(allow: &'static str) -> Response<Bytes> {
-    let mut response =
-        problem(StatusCode::METHOD_NOT_ALLOWED, &format!("This path answers {allow} only."));
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allow));
-    response
-}
-
-/// What is true now need not be true a second later: RFC 9111, section 5.2.2.5.
-fn not_stored(mut response: Response<Bytes>) -> Response<Bytes> {
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-/// `http` lets raw UTF-8 into a URI; a header field takes the ASCII that RFC 3986 asks for.
-fn ascii_uri(part: &str) -> String {
-    let mut uri = String::with_capacity(part.len());
-    for byte in part.bytes() {
-        if byte.is_ascii_graphic() {
-            uri.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(uri, "%{byte:02X}");
-        }
-    }
-    uri
 }

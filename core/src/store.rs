@@ -1,32 +1,59 @@
 //! What the core asks of a store. Opening, seeding and closing belong to the concrete store.
+//!
+//! There are two traits for two kinds of store: one inside this process, one that has to be awaited.
+//! Every store of the first kind is also one of the second, which is what the service is written
+//! against.
 
 use std::error::Error;
 use std::fmt;
 
 use crate::{Account, AccountId};
 
-/// Where accounts are kept.
+/// A store inside this process: it answers at once.
 ///
-/// Calls come concurrently, from any thread, and may block: the host decides on which threads it
-/// runs the core. An implementation is proven by
-/// `testing::store_contract` (feature `testing`), in memory and on its real medium.
+/// Calls come concurrently, from any thread, and may block for as long as a disk does. Both methods
+/// fail with a [`StoreError`] if the store cannot be read. `testing::store_contract` checks an
+/// implementation.
 #[cfg_attr(any(test, feature = "testing"), mockall::automock)]
 pub trait AccountStore: Send + Sync {
-    /// Finds the account with this very id.
+    /// Finds the account with exactly this id.
     ///
-    /// `Ok(None)` says that the store was read and holds no such account. A store that could not be
-    /// read, or that holds a record it cannot make sense of, says `Err`.
+    /// `Ok(None)` states that the store was read and has no such account. A store that cannot be
+    /// read, or whose record makes no sense, returns an error.
     fn find(&self, id: &AccountId) -> Result<Option<Account>, StoreError>;
 
-    /// Checks that the store can serve, by a real read.
-    ///
-    /// An empty store is a healthy one. That a handle exists proves nothing.
+    /// Checks by a real read that the store can serve. An empty store is healthy.
     fn check(&self) -> Result<(), StoreError>;
 }
 
-/// The store could not do what it was asked; the next call may go well.
+/// A store that has to be awaited, such as a database server. Every [`AccountStore`] is one.
 ///
-/// The cause is for the log. Clients are told the status and nothing else.
+/// Deadlines are the store's own: a future that never completes holds up its request. A future that
+/// is dropped leaves the store usable.
+pub trait AsyncAccountStore: Send + Sync {
+    /// See [`AccountStore::find`].
+    fn find(
+        &self,
+        id: &AccountId,
+    ) -> impl Future<Output = Result<Option<Account>, StoreError>> + Send;
+
+    /// See [`AccountStore::check`].
+    fn check(&self) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+impl<S: AccountStore> AsyncAccountStore for S {
+    async fn find(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
+        AccountStore::find(self, id)
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        AccountStore::check(self)
+    }
+}
+
+/// The store could not do what it was asked. The next call may succeed.
+///
+/// The host logs it with its source. Clients see a status and nothing else.
 #[derive(Debug)]
 pub struct StoreError {
     attempt: &'static str,

@@ -1,21 +1,13 @@
-//! What the core asks of its store, and what it keeps to itself.
+//! The questions that the core asks its store, and the details that it keeps to itself.
 
 use accountservice_core::response::Cause;
-use accountservice_core::testing::{MockAccountStore, http_contract::request, render};
+use accountservice_core::testing::{MockAccountStore, render, request};
 use accountservice_core::{Account, AccountId, AccountService, HostState, StoreError};
 use expect_test::{Expect, expect};
-use http::Method;
 
-fn check(store: MockAccountStore, request_line: &str, answer: &Expect) {
-    let (method, target) = request_line.split_once(' ').expect("METHOD target");
-    let method = Method::from_bytes(method.as_bytes()).expect("a method");
+fn check(store: MockAccountStore, line: &str, response: &Expect) {
     let service = AccountService::new(store, "10.0.0.3").with_testability(true);
-    answer.assert_eq(&render(&service.handle(request(method, target))));
-}
-
-/// A mock that expects nothing: any call fails the test.
-fn untouched() -> MockAccountStore {
-    MockAccountStore::new()
+    response.assert_eq(&render(&service.handle(request(line))));
 }
 
 #[test]
@@ -75,7 +67,7 @@ fn health_asks_the_store_to_check_itself_once() {
 }
 
 #[test]
-fn what_is_turned_down_never_reaches_the_store() {
+fn a_rejected_request_never_reaches_the_store() {
     let too_long = format!("GET /accounts/{}", "x".repeat(65));
     let table = [
         (too_long.as_str(), 404),
@@ -85,6 +77,8 @@ fn what_is_turned_down_never_reaches_the_store() {
         ("POST /accounts/10000", 405),
         ("DELETE /accounts/10000", 405),
         ("POST /health", 405),
+        ("POST /health/live", 405),
+        ("POST /health/ready", 405),
         ("GET /health/", 301),
         ("GET /nowhere", 404),
         ("GET /testability/healthy/false", 200),
@@ -92,70 +86,42 @@ fn what_is_turned_down_never_reaches_the_store() {
         ("GET /testability/healthy/maybe", 400),
     ];
     for (line, status) in table {
-        let (method, target) = line.split_once(' ').expect("METHOD target");
-        let service = AccountService::new(untouched(), "").with_testability(true);
-        let method = Method::from_bytes(method.as_bytes()).expect("a method");
-        let answer = service.handle(request(method, target));
-        assert_eq!(answer.status(), status, "{line}");
+        // A mock without expectations: any call fails the test.
+        let store = MockAccountStore::new();
+        let service = AccountService::new(store, "").with_testability(true);
+        assert_eq!(service.handle(request(line)).status(), status, "{line}");
     }
 }
 
 #[test]
-fn a_forced_or_draining_service_does_not_ask_the_store_for_its_health() {
-    let service = AccountService::new(untouched(), "");
-    service.health().force(false);
-    assert_eq!(
-        service.handle(request(Method::GET, "/health")).body(),
-        r#"{"status":"Forced unhealthy"}"#
-    );
-    service.health().drain();
-    assert_eq!(
-        service.handle(request(Method::GET, "/health")).body(),
-        r#"{"status":"Shutting down"}"#
-    );
+fn a_state_that_decides_before_the_store_leaves_the_store_alone() {
+    let draining = HostState { draining: true, ..HostState::default() };
+    let stalled = HostState { stalled: true, ..HostState::default() };
+    let overloaded = HostState { overloaded: true, ..HostState::default() };
+    for (host, line, body) in [
+        (draining, "GET /health", r#"{"status":"Shutting down"}"#),
+        (stalled, "GET /health/live", r#"{"status":"Stuck"}"#),
+        (overloaded, "GET /health/ready", r#"{"status":"Overloaded"}"#),
+    ] {
+        let service = AccountService::new(MockAccountStore::new(), "");
+        let mut request = request(line);
+        request.extensions_mut().insert(host);
+        assert_eq!(service.handle(request).body(), body);
+    }
 }
 
 #[test]
-fn the_cause_of_a_503_travels_beside_the_answer_and_not_in_it() {
+fn the_cause_of_a_503_is_an_extension_and_not_in_the_response() {
     let mut store = MockAccountStore::new();
     store.expect_find().returning(|_| Err(StoreError::new("find an account", "page 7 is torn")));
     store.expect_check().returning(|| Err(StoreError::new("read a record", "page 7 is torn")));
     let service = AccountService::new(store, "");
 
-    for path in ["/accounts/1", "/health"] {
-        let answer = service.handle(request(Method::GET, path));
-        assert_eq!(answer.status(), 503);
-        assert!(!render(&answer).contains("torn"), "the client learns nothing of the cause");
-        let Cause(cause) = answer.extensions().get().expect("a 503 has a cause");
+    for line in ["GET /accounts/1", "GET /health", "GET /health/live", "GET /health/ready"] {
+        let response = service.handle(request(line));
+        assert_eq!(response.status(), 503);
+        assert!(!render(&response).contains("torn"), "{line} shows the cause to the client");
+        let Cause(cause) = response.extensions().get().expect("a 503 has a cause");
         assert_eq!(cause.source().expect("a cause has a source").to_string(), "page 7 is torn");
     }
-}
-
-#[test]
-fn an_overloaded_host_is_healthy_and_asks_all_others_to_come_back() {
-    let mut store = MockAccountStore::new();
-    store.expect_check().once().returning(|| Ok(()));
-    let service = AccountService::new(store, "");
-    let ask = |target| {
-        let mut request = request(Method::GET, target);
-        request.extensions_mut().insert(HostState { overloaded: true, stalled: false });
-        service.handle(request)
-    };
-
-    assert_eq!(ask("/health").status(), 200);
-    let answer = ask("/accounts/10000");
-    assert_eq!(answer.status(), 503);
-    assert_eq!(answer.headers()["retry-after"], "1");
-}
-
-#[test]
-fn a_host_with_a_request_stuck_in_the_store_is_not_healthy() {
-    let service = AccountService::new(untouched(), "");
-    let mut request = request(Method::GET, "/health");
-    request.extensions_mut().insert(HostState { overloaded: true, stalled: true });
-
-    let answer = service.handle(request);
-
-    assert_eq!(answer.status(), 503);
-    assert_eq!(answer.body(), r#"{"status":"Database unaccessible"}"#);
 }

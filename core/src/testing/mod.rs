@@ -1,10 +1,12 @@
-//! What tests of hosts, stores and handlers share. Behind the feature `testing`, never in a release.
+//! What tests of hosts, stores and handlers share: behind the feature `testing`, never in a release.
 //!
-//! A new host proves itself with [`http_contract::check`], a new store with
-//! [`store_contract::check`]; a test of a handler takes the [`MockAccountStore`].
+//! A new host runs the [`HttpContract`], a new store runs [`store_contract::check`], and a handler
+//! test uses the [`MockAccountStore`].
 
-pub mod http_contract;
+mod http_contract;
+mod remote_store;
 pub mod store_contract;
 
 pub use crate::store::MockAccountStore;
-pub use http_contract::render;
+pub use http_contract::{ContractService, HttpContract, render, request};
+pub use remote_store::{Remote, RemoteStore};

@@ -1,10 +1,10 @@
-//! What every store must do, whatever it keeps its accounts in.
+//! The contract of every embedded store, whatever its medium.
 
 use std::thread;
 
 use crate::{Account, AccountId, AccountStore};
 
-/// Checks a kind of store. `store_of` makes a new one that holds just the given accounts.
+/// Checks a kind of store. `store_of` makes a new store that holds exactly the given accounts.
 ///
 /// # Panics
 ///
@@ -16,7 +16,7 @@ pub fn check<S: AccountStore>(mut store_of: impl FnMut(&[Account]) -> S) {
     let store = store_of(&accounts);
     assert!(store.check().is_ok(), "a store with accounts is healthy");
     each_account_is_found_as_it_was_put_in(&store, &accounts);
-    what_merely_resembles_an_id_is_not_found(&store);
+    a_similar_id_is_not_found(&store);
     calls_may_come_from_many_threads(&store, &accounts);
 }
 
@@ -32,7 +32,7 @@ fn each_account_is_found_as_it_was_put_in(store: &impl AccountStore, accounts: &
     }
 }
 
-fn what_merely_resembles_an_id_is_not_found(store: &impl AccountStore) {
+fn a_similar_id_is_not_found(store: &impl AccountStore) {
     for near in ["1000", "100000", " 10000", "10000 ", "10000\0", "A", "ü", "%2F"] {
         assert_eq!(
             store.find(&id(near)).expect("the store can be read"),
