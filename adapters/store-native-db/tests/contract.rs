@@ -14,17 +14,19 @@ fn filled(store: NativeDbStore, accounts: &[Account]) -> NativeDbStore {
 
 #[test]
 fn the_store_keeps_the_contract_in_memory() {
-    store_contract::check(|accounts| filled(NativeDbStore::in_memory().expect("memory"), accounts));
+    let in_memory = || NativeDbStore::in_memory().expect("memory");
+    store_contract::check(|accounts| filled(in_memory(), accounts), store_contract::at_once, &[]);
 }
 
 #[test]
 fn the_store_keeps_the_contract_on_disk() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut files = (0..).map(|i| folder.path().join(format!("{i}.db")));
-    store_contract::check(|accounts| {
+    let on_disk = |accounts: &[Account]| {
         let file = files.next().expect("endless");
         filled(NativeDbStore::open(file).expect("a new database"), accounts)
-    });
+    };
+    store_contract::check(on_disk, store_contract::at_once, &[]);
 }
 
 #[test]
@@ -32,11 +34,12 @@ fn what_was_added_is_there_after_opening_again() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("accounts.db");
     // The contract's own accounts, but each time through the file.
-    store_contract::check(|accounts| {
+    let reopened = |accounts: &[Account]| {
         let _ = std::fs::remove_file(&file);
         drop(filled(NativeDbStore::open(&file).expect("a new database"), accounts));
         let store = NativeDbStore::open(&file).expect("the same database");
         store.check().expect("a database just opened is healthy");
         store
-    });
+    };
+    store_contract::check(reopened, store_contract::at_once, &[]);
 }
