@@ -1,42 +1,23 @@
-//! Hosts a handler function on hyper: any `Fn(Request<Bytes>) -> Response<Bytes>`.
+//! Hosts a handler on hyper: any `Fn(Request<Bytes>) -> impl Future<Output = Response<Bytes>>`.
 //!
-//! [`serve`] takes a listener, a handler, [`Limits`] and the moment to stop; the caller owns all
-//! four. It knows nothing of accounts, stores or settings: those meet in `main.rs`.
-//!
-//! One thread accepts and hands each connection to the worker that has the fewest. Each worker is a
-//! thread with a runtime of its own, on which it runs the handler in place: a handler answers in
-//! microseconds, and one that blocks holds up the connections of its worker.
-//!
-//! ```
-//! # use std::io;
-//! use accountservice_host_hyper::{Limits, serve};
-//! use http::Response;
-//! use tokio::net::TcpListener;
-//!
-//! # fn main() -> io::Result<()> {
-//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-//! # runtime.block_on(async {
-//! let listener = TcpListener::bind("127.0.0.1:0").await?;
-//! let handler = |request: http::Request<bytes::Bytes>| Response::new(request.into_body());
-//! # let stop = async {};
-//! serve(listener, handler, Limits::default(), stop).await
-//! # })
-//! # }
-//! ```
+//! A [`Server`] accepts connections on one thread and dispatches each to the worker with the fewest.
+//! Each connection has a hyper of its own. HTTP/1.1 syntax, timeouts, connection limits, overload
+//! and shutdown are handled here; request ids, panics and logging in `accountservice-host`. Accounts,
+//! stores and settings are not known here: the binary `accountservice` brings them together.
 
-mod accept;
+mod config;
 mod connection;
-mod engine;
-mod exchange;
-mod limits;
-mod observer;
-mod outbox;
-mod overflow;
-mod request_id;
+mod context;
+mod deadline;
+mod health_check;
+mod overload;
+mod request;
+mod server;
 mod socket;
-mod watch;
+mod state;
 mod worker;
 
-pub use accept::{serve, serve_observed};
-pub use limits::Limits;
-pub use observer::Observer;
+pub use accountservice_host::{Handler, Observer};
+pub use config::ServerConfig;
+pub use health_check::HealthCheck;
+pub use server::Server;

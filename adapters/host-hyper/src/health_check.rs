@@ -1,0 +1,87 @@
+//! The server's own question for `/health`, without a connection.
+//!
+//! Metrics and a watchdog need the response that a client would get at this moment. The check runs
+//! on a worker, since a store may block; the caller never blocks.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use accountservice_core::HostState;
+use accountservice_core::response::problem;
+use accountservice_host::Handler;
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, Uri};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use crate::state::{ServerState, WorkerStats};
+
+/// How often a check that is under way looks whether its worker is blocked.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Asks the handler of a server for its health.
+pub struct HealthCheck<H> {
+    pub(crate) handler: Arc<H>,
+    /// Set when the server starts.
+    pub(crate) running: Arc<OnceLock<Running>>,
+}
+
+/// A server that has started.
+pub(crate) struct Running {
+    pub(crate) server: Arc<ServerState>,
+    /// The runtimes of its workers, in the order of their stats.
+    pub(crate) runtimes: Vec<Handle>,
+}
+
+impl<H> Clone for HealthCheck<H> {
+    fn clone(&self) -> Self {
+        Self { handler: Arc::clone(&self.handler), running: Arc::clone(&self.running) }
+    }
+}
+
+impl<H: Handler> HealthCheck<H> {
+    /// The response to `GET /health` at this moment. A handler that panics is a 500.
+    pub async fn response(&self) -> Response<Bytes> {
+        let Some(running) = self.running.get() else {
+            return respond(&*self.handler, HostState::default()).await;
+        };
+        let server = &running.server;
+        let host_state = || server.host_state().unwrap_or_default();
+        // A handler that is told so does not ask the store, and does not block.
+        let has_stall = || server.look_for_stalls();
+        let Some((runtime, stats)) = running.free_worker().filter(|_| !has_stall()) else {
+            return respond(&*self.handler, host_state()).await;
+        };
+        let (handler, server_of_check, host) =
+            (Arc::clone(&self.handler), Arc::clone(server), host_state());
+        let mut check = runtime
+            .spawn(async move { stats.watch(&server_of_check, respond(&*handler, host)).await });
+        loop {
+            match timeout(LOOK_INTERVAL, &mut check).await {
+                Ok(Ok(response)) => return response,
+                Ok(Err(_)) => {
+                    let status = StatusCode::INTERNAL_SERVER_ERROR;
+                    return problem(status, "The request could not be answered.");
+                }
+                Err(_) if has_stall() => return respond(&*self.handler, host_state()).await,
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+impl Running {
+    fn free_worker(&self) -> Option<(&Handle, Arc<WorkerStats>)> {
+        let now = self.server.now();
+        let mut workers = self.runtimes.iter().zip(&self.server.workers);
+        let (runtime, stats) = workers.find(|(_, stats)| !stats.is_stalled(now))?;
+        Some((runtime, Arc::clone(stats)))
+    }
+}
+
+async fn respond(handler: &impl Handler, host: HostState) -> Response<Bytes> {
+    let mut request = Request::new(Bytes::new());
+    *request.uri_mut() = Uri::from_static("/health");
+    request.extensions_mut().insert(host);
+    handler.respond(request).await
+}

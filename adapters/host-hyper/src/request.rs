@@ -1,0 +1,162 @@
+//! One request of a connection: the rules of HTTP/1.1, the body, and the exchange with the handler.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use accountservice_core::HealthRoute;
+use accountservice_core::response::{overloaded, problem};
+use accountservice_host::{Exchange, Handler};
+use bytes::Bytes;
+use http::header::{CONNECTION, HOST, TRANSFER_ENCODING};
+use http::uri::Authority;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use tokio::time::timeout;
+
+use crate::context::ConnectionContext;
+
+/// Why a request does not reach the handler.
+enum Rejection {
+    BadRequest(&'static str),
+    TooLarge,
+    Timeout,
+}
+
+/// Responds to one request.
+pub(crate) async fn respond<H: Handler>(
+    context: Arc<ConnectionContext<H>>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let server = &*context.server;
+    let has_body = !request.body().is_end_stream();
+    context.deadline.request_started(has_body);
+    let exchange = Exchange::new(&server.exchanges, &request, Some(context.peer));
+    // RFC 9112, section 6.1: a proxy in front may see another end of a chunked body.
+    let mut is_last = has_body && request.headers().contains_key(TRANSFER_ENCODING);
+    let admitted = if context.is_overload && !asks_for_health(request.uri()) {
+        Err(overloaded())
+    } else {
+        admit(request, has_body, server.config.max_body, server.config.body_timeout)
+            .await
+            .map_err(Rejection::into_response)
+    };
+    let mut response = match admitted {
+        Ok(mut request) => {
+            if let Some(state) = server.host_state() {
+                request.extensions_mut().insert(state);
+            }
+            context.stats.watch(server, exchange.respond(&*context.handler, request)).await
+        }
+        Err(rejection) => {
+            // The rest of the request would be taken for the next one.
+            is_last = true;
+            exchange.reject(rejection)
+        }
+    };
+    context.deadline.response_ready();
+    if is_last || context.is_overload || server.is_closing() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response.map(Full::new))
+}
+
+fn asks_for_health(uri: &Uri) -> bool {
+    HealthRoute::of(uri.path()).is_some_and(HealthRoute::is_check)
+}
+
+/// Checks the head and collects the body.
+async fn admit(
+    request: Request<Incoming>,
+    has_body: bool,
+    max_body: usize,
+    body_timeout: Duration,
+) -> Result<Request<Bytes>, Rejection> {
+    validate_head(&request)?;
+    if !has_body {
+        return Ok(request.map(|_| Bytes::new()));
+    }
+    validate_transfer_coding(&request)?;
+    let (head, body) = request.into_parts();
+    if body.size_hint().lower() > max_body as u64 {
+        return Err(Rejection::TooLarge);
+    }
+    match timeout(body_timeout, Limited::new(body, max_body).collect()).await {
+        Ok(Ok(body)) => Ok(Request::from_parts(head, body.to_bytes())),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Rejection::TooLarge),
+        Ok(Err(_)) => Err(Rejection::BadRequest("The body is malformed or incomplete.")),
+        Err(_) => Err(Rejection::Timeout),
+    }
+}
+
+impl Rejection {
+    fn into_response(self) -> Response<Bytes> {
+        match self {
+            Self::BadRequest(detail) => problem(StatusCode::BAD_REQUEST, detail),
+            Self::TooLarge => problem(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "The body is larger than this service takes.",
+            ),
+            Self::Timeout => problem(StatusCode::REQUEST_TIMEOUT, "The body took too long."),
+        }
+    }
+}
+
+fn validate_head(request: &Request<Incoming>) -> Result<(), Rejection> {
+    if !has_valid_host(request) {
+        return Err(Rejection::BadRequest("A request has exactly one valid Host."));
+    }
+    let uri = request.uri();
+    // RFC 9112, section 3.2.3: the authority form is for CONNECT alone.
+    let is_authority_form = uri.scheme().is_none() && uri.authority().is_some();
+    if is_authority_form && request.method() != Method::CONNECT {
+        return Err(Rejection::BadRequest("A request target begins with a slash."));
+    }
+    if !has_valid_target(uri) {
+        return Err(Rejection::BadRequest("The request target is not a URI of RFC 3986."));
+    }
+    Ok(())
+}
+
+/// `http::Uri` accepts user information, backslashes and non-ASCII bytes, which other servers and
+/// filters read differently (RFC 3986, section 3; RFC 9110, section 4.2.4).
+fn has_valid_target(uri: &Uri) -> bool {
+    let is_plain = |part: &str| part.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    uri.authority()
+        .is_none_or(|authority| !authority.as_str().contains('@') && is_plain(authority.as_str()))
+        && uri.path_and_query().is_none_or(|target| is_plain(target.as_str()))
+}
+
+/// RFC 9112, section 3.2: exactly one `Host`, which only HTTP/1.0 may lack, with a host in it or
+/// nothing.
+fn has_valid_host(request: &Request<Incoming>) -> bool {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    match (hosts.next(), hosts.next()) {
+        (None, _) => request.version() < Version::HTTP_11,
+        (Some(host), None) => {
+            let host = host.as_bytes();
+            host.is_empty()
+                || !host.contains(&b'@') && Authority::try_from(host).is_ok_and(has_valid_port)
+        }
+        (Some(_), Some(_)) => false,
+    }
+}
+
+/// `http` accepts any text as a port. RFC 3986, section 3.2.3: digits, or none.
+#[expect(clippy::needless_pass_by_value, reason = "it is the signature that `is_ok_and` takes")]
+fn has_valid_port(authority: Authority) -> bool {
+    let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
+    port.strip_prefix(':').unwrap_or(port).bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// RFC 9112, section 6.1: `chunked`, once. hyper checks only that it comes last, and takes other
+/// codings for part of the body.
+fn validate_transfer_coding(request: &Request<Incoming>) -> Result<(), Rejection> {
+    let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
+    match (codings.next(), codings.next()) {
+        (None, _) => Ok(()),
+        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
+        _ => Err(Rejection::BadRequest("The only transfer coding here is chunked, once.")),
+    }
+}

@@ -1,0 +1,256 @@
+//! The server: accepting connections, and stopping without losing one.
+
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use accountservice_host::{Handler, Observer};
+use socket2::{SockFilter, SockRef};
+use tokio::net::TcpListener;
+use tokio::select;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
+use tracing::{debug, error, info, warn};
+
+use crate::ServerConfig;
+use crate::health_check::{HealthCheck, Running};
+use crate::overload::Overload;
+use crate::state::ServerState;
+use crate::worker::Workers;
+
+/// How long accepting pauses when the machine has no file descriptor or no memory for one more
+/// connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The shortest time between two warnings about the connection limit.
+const WARNING_INTERVAL: Duration = Duration::from_secs(10);
+
+/// How often the server looks for a blocked handler when no connection comes in.
+const STALL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long handshakes under way may take to complete when the listener closes.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// Hosts a handler on a listener. The caller owns the listener and the moment to shut down.
+///
+/// ```
+/// # use std::io;
+/// use accountservice_host_hyper::Server;
+/// use http::{Request, Response};
+/// use tokio::net::TcpListener;
+///
+/// # fn main() -> io::Result<()> {
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// # let shutdown = async {};
+/// let listener = TcpListener::bind("127.0.0.1:0").await?;
+/// let handler = |request: Request<bytes::Bytes>| async { Response::new(request.into_body()) };
+/// Server::new(listener, handler).serve(shutdown).await
+/// # })
+/// # }
+/// ```
+pub struct Server<H> {
+    listener: TcpListener,
+    handler: Arc<H>,
+    config: ServerConfig,
+    observer: Arc<dyn Observer>,
+    running: Arc<OnceLock<Running>>,
+}
+
+impl<H: Handler> Server<H> {
+    /// A server with the default configuration and without an observer.
+    pub fn new(listener: TcpListener, handler: H) -> Self {
+        Self {
+            listener,
+            handler: Arc::new(handler),
+            config: ServerConfig::default(),
+            observer: Arc::new(()),
+            running: Arc::default(),
+        }
+    }
+
+    /// Sets limits and timeouts.
+    #[must_use]
+    pub fn config(self, config: ServerConfig) -> Self {
+        Self { config, ..self }
+    }
+
+    /// Sets the receiver of events.
+    #[must_use]
+    pub fn observer(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self }
+    }
+
+    /// A check of the server's health without a connection.
+    pub fn health_check(&self) -> HealthCheck<H> {
+        HealthCheck { handler: Arc::clone(&self.handler), running: Arc::clone(&self.running) }
+    }
+
+    /// Serves until `shutdown` completes. Then, in this order: health is 503 for the drain delay
+    /// while connections are still accepted; the listener closes; requests in flight complete and
+    /// idle connections are closed, within the shutdown timeout.
+    ///
+    /// A blocked handler is not waited for. Runs on a tokio runtime with I/O and time.
+    ///
+    /// # Errors
+    ///
+    /// If a worker's thread or runtime cannot be created: never because of a client.
+    pub async fn serve(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
+        let Self { listener, handler, config, observer, running } = self;
+        let server = Arc::new(ServerState::new(config, observer));
+        let workers = Workers::start(&server, &handler)?;
+        let started = Running { server: Arc::clone(&server), runtimes: workers.runtimes() };
+        running.set(started).unwrap_or_else(|_| unreachable!("a server is served once"));
+        let overload = Overload::new(&server, &handler);
+        // The workers drop the handler one by one when they end.
+        drop(handler);
+        let mut acceptor = Acceptor { server, workers, overload, warned_at: None };
+
+        acceptor.accept_until(&listener, shutdown).await;
+        acceptor.server.start_draining();
+        let ServerConfig { drain_delay, shutdown_timeout, .. } = acceptor.server.config;
+        if !drain_delay.is_zero() {
+            info!("Accepting connections for another {drain_delay:?}");
+            acceptor.accept_until(&listener, sleep(drain_delay)).await;
+        }
+        let shutdown_end = Instant::now() + shutdown_timeout;
+        acceptor.server.start_closing();
+        acceptor.close(listener).await?;
+        if timeout_at(shutdown_end, acceptor.end()).await.is_err() {
+            warn!("Gave up on requests that were still in flight after {shutdown_timeout:?}");
+        }
+        Ok(())
+    }
+}
+
+/// Accepts connections and dispatches them.
+struct Acceptor<H> {
+    server: Arc<ServerState>,
+    workers: Workers<H>,
+    overload: Overload<H>,
+    warned_at: Option<Instant>,
+}
+
+impl<H: Handler> Acceptor<H> {
+    async fn accept_until(&mut self, listener: &TcpListener, end: impl Future<Output = ()>) {
+        let mut end = pin!(end);
+        let server = Arc::clone(&self.server);
+        let mut looks = interval(STALL_INTERVAL);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut is_failing = false;
+        loop {
+            let accepted = select! {
+                biased;
+                () = &mut end => return,
+                accepted = self.accept(listener) => accepted,
+                _ = looks.tick() => {
+                    server.look_for_stalls();
+                    continue;
+                }
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    if is_failing {
+                        is_failing = false;
+                        info!("Accepting connections again");
+                    }
+                    self.dispatch(stream, peer);
+                }
+                Err(error) if concerns_one_connection(&error) => {
+                    debug!("Lost a connection: {error}");
+                }
+                Err(error) => {
+                    if !is_failing {
+                        is_failing = true;
+                        error!("Cannot accept connections: {error}");
+                    }
+                    select! {
+                        () = &mut end => return,
+                        () = sleep(ACCEPT_PAUSE) => {}
+                    }
+                }
+            }
+        }
+    }
+
+    /// Accepts the next connection, for the thread that will serve it.
+    async fn accept(&mut self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        if self.server.is_full() {
+            self.overload.free_slot().await;
+        }
+        let (stream, peer) = listener.accept().await?;
+        Ok((stream.into_std()?, peer))
+    }
+
+    fn dispatch(&mut self, stream: TcpStream, peer: SocketAddr) {
+        // The connection may be that of a probe.
+        self.server.look_for_stalls();
+        let rejected = if self.server.is_full() {
+            if self.warned_at.is_none_or(|warned_at| warned_at.elapsed() > WARNING_INTERVAL) {
+                let limit = self.server.config.max_connections;
+                warn!("{limit} connections are open, which is the limit: further ones get a 503");
+                self.warned_at = Some(Instant::now());
+            }
+            Err(stream)
+        } else {
+            self.workers.dispatch(stream, peer)
+        };
+        if let Err(stream) = rejected {
+            self.overload.serve(stream, peer);
+        }
+    }
+
+    /// Closes the listener. Closing resets connections that are established and not accepted, so no
+    /// new handshake may begin, and those under way complete first.
+    async fn close(&mut self, listener: TcpListener) -> io::Result<()> {
+        match SockRef::from(&listener).attach_filter(&DROP_NEW_HANDSHAKES) {
+            Ok(()) => {
+                self.accept_until(&listener, sleep(HANDSHAKE_TIMEOUT)).await;
+            }
+            Err(error) => debug!("Cannot hold back new connections while closing: {error}"),
+        }
+        let listener = listener.into_std()?;
+        loop {
+            match listener.accept() {
+                Ok((stream, peer)) => {
+                    if stream.set_nonblocking(true).is_ok() {
+                        self.dispatch(stream, peer);
+                    }
+                }
+                Err(error) if concerns_one_connection(&error) => {}
+                Err(_) => return Ok(()),
+            }
+        }
+    }
+
+    /// Waits until all connections have ended that can, and ends the workers.
+    async fn end(self) {
+        let Self { server, workers, overload, .. } = self;
+        while workers.open_and_running() + overload.open() > 0 {
+            // A handler may begin to block meanwhile.
+            let _ = timeout(STALL_INTERVAL, server.connection_closed()).await;
+        }
+        drop(overload);
+        workers.end().await;
+    }
+}
+
+/// A classic BPF program on the listener: a packet with SYN set and ACK clear is dropped. Its sender
+/// tries again, and meets the next process or a closed port.
+const DROP_NEW_HANDSHAKES: [SockFilter; 5] = [
+    // Load the flags: byte 13 of the TCP header.
+    SockFilter::new(0x30, 0, 0, 13),
+    // Keep SYN and ACK.
+    SockFilter::new(0x54, 0, 0, 0x12),
+    // SYN alone: the next instruction; else the last.
+    SockFilter::new(0x15, 0, 1, 0x02),
+    SockFilter::new(0x06, 0, 0, 0),
+    SockFilter::new(0x06, 0, 0, u32::MAX),
+];
+
+/// Errors of accept(2) that say nothing about the next call.
+fn concerns_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}

@@ -1,0 +1,161 @@
+//! One request and its response: the wrapper around every handler.
+//!
+//! The transport makes an [`Exchange`] when the head of a request is complete. It does not look at
+//! HTTP syntax; a transport that finds a request malformed calls [`Exchange::reject`].
+
+use std::error::Error;
+use std::fmt::{self, Write as _};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use accountservice_core::response::{Cause, RouteName, problem};
+use bytes::Bytes;
+use http::header::CACHE_CONTROL;
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use tracing::{Level, debug, enabled, error, info};
+
+use crate::request_id::{RequestIds, X_REQUEST_ID};
+use crate::{Handler, Observer, panic};
+
+/// The state that all exchanges of a host share.
+pub struct Exchanges {
+    max_body: usize,
+    observer: Arc<dyn Observer>,
+    request_ids: RequestIds,
+}
+
+impl Exchanges {
+    /// A request whose body is longer than `max_body` bytes gets a 413.
+    pub fn new(max_body: usize, observer: Arc<dyn Observer>) -> Self {
+        Self { max_body, observer, request_ids: RequestIds::new() }
+    }
+
+    /// The longest request body, in bytes.
+    pub fn max_body(&self) -> usize {
+        self.max_body
+    }
+
+    /// The observer of all exchanges.
+    pub fn observer(&self) -> &dyn Observer {
+        &*self.observer
+    }
+}
+
+/// A request on its way through a handler.
+pub struct Exchange<'a> {
+    exchanges: &'a Exchanges,
+    method: Method,
+    uri: Uri,
+    id: HeaderValue,
+    peer: Option<SocketAddr>,
+    started_at: Instant,
+}
+
+impl<'a> Exchange<'a> {
+    /// Starts with a complete head; the body may follow. `peer` is for the access log.
+    pub fn new<B>(
+        exchanges: &'a Exchanges,
+        request: &Request<B>,
+        peer: Option<SocketAddr>,
+    ) -> Self {
+        Self {
+            exchanges,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            id: exchanges.request_ids.of(request.headers()),
+            peer,
+            started_at: Instant::now(),
+        }
+    }
+
+    /// When the head of the request was complete.
+    pub fn started_at(&self) -> Instant {
+        self.started_at
+    }
+
+    /// Lets the handler respond. `request` is the request that the exchange was made for.
+    pub async fn respond(self, handler: &impl Handler, request: Request<Bytes>) -> Response<Bytes> {
+        if request.body().len() > self.exchanges.max_body {
+            return self.reject_too_large();
+        }
+        match panic::catch(async { handler.respond(request).await }).await {
+            Ok(response) => self.finish(response),
+            Err(reason) => {
+                error!("{self} 500: the handler panicked: {}", on_one_line(&reason));
+                self.finish(problem(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "The request could not be answered.",
+                ))
+            }
+        }
+    }
+
+    /// Rejects a request that never reaches the handler. It is logged and counted like any other.
+    pub fn reject(self, mut response: Response<Bytes>) -> Response<Bytes> {
+        // The request may be one for health.
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        self.finish(response)
+    }
+
+    /// Rejects a request whose body is longer than the limit: 413.
+    pub fn reject_too_large(self) -> Response<Bytes> {
+        self.reject(problem(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "The body is larger than this service takes.",
+        ))
+    }
+
+    fn finish(self, mut response: Response<Bytes>) -> Response<Bytes> {
+        let status = response.status();
+        let observer = self.exchanges.observer();
+        if let Some(Cause(cause)) = response.extensions().get() {
+            let cause = on_one_line(&with_sources(cause.as_ref()));
+            if status.is_server_error() {
+                error!("{self} {}: {cause}", status.as_u16());
+                observer.store_failed();
+            } else {
+                info!("{self} {}: {cause}", status.as_u16());
+            }
+        }
+        let time = self.started_at.elapsed();
+        observer.responded(response.extensions().get::<RouteName>().copied(), status, time);
+        if enabled!(Level::DEBUG) {
+            let (status, bytes) = (status.as_u16(), response.body().len());
+            let peer = self.peer.map(tracing::field::display);
+            // A number of 128 bits would be a string in JSON.
+            let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+            debug!(peer, status, bytes, micros, "{self}");
+        }
+        if self.method == Method::HEAD {
+            *response.body_mut() = Bytes::new();
+        }
+        response.headers_mut().insert(X_REQUEST_ID, self.id);
+        response
+    }
+}
+
+/// As log entries name it: `GET /accounts/10000 [0123456789abcdef]`.
+impl fmt::Display for Exchange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, uri, id, .. } = self;
+        write!(f, "{method} {uri} [{}]", id.to_str().unwrap_or_default())
+    }
+}
+
+/// A cause may quote what a client has sent, decoded. A client must not write log entries.
+fn on_one_line(text: &str) -> String {
+    text.replace(|char: char| char.is_control() || matches!(char, '\u{2028}' | '\u{2029}'), " ")
+}
+
+/// An error with all its sources.
+fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {error}");
+        source = error.source();
+    }
+    text
+}

@@ -1,0 +1,31 @@
+//! The events that a host reports, for metrics.
+
+use std::time::Duration;
+
+use accountservice_core::response::RouteName;
+use http::StatusCode;
+
+/// Receives events, from several threads at once. A method that takes long holds up requests.
+pub trait Observer: Send + Sync + 'static {
+    /// A connection has been accepted.
+    fn connection_opened(&self) {}
+
+    /// A connection has been closed.
+    fn connection_closed(&self) {}
+
+    /// A connection was accepted above the limit: it gets one response.
+    fn connection_rejected(&self) {}
+
+    /// A request got its response, `time` after its head was complete. A rejected request and one
+    /// with an unknown path have no route.
+    fn responded(&self, route: Option<RouteName>, status: StatusCode, time: Duration) {
+        let _ = (route, status, time);
+    }
+
+    /// The store failed: a response with a 5xx status had a
+    /// [`Cause`](accountservice_core::response::Cause).
+    fn store_failed(&self) {}
+}
+
+/// Ignores all events.
+impl Observer for () {}

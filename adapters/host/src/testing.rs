@@ -1,0 +1,1 @@
+//! What tests of hosts and tools share.
