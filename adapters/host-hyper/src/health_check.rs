@@ -60,8 +60,8 @@ impl<H: Handler> HealthCheck<H> {
             match timeout(LOOK_INTERVAL, &mut check).await {
                 Ok(Ok(response)) => return response,
                 Ok(Err(_)) => {
-                    let status = StatusCode::INTERNAL_SERVER_ERROR;
-                    return problem(status, "The request could not be answered.");
+                    let code = StatusCode::INTERNAL_SERVER_ERROR;
+                    return problem(code, "The request could not be answered.");
                 }
                 Err(_) if has_stall() => return respond(&*self.handler, host_state()).await,
                 Err(_) => {}
