@@ -5,16 +5,18 @@
 
 #![forbid(unsafe_code)]
 
-mod answer;
 mod deploy;
 mod handle;
-// xtask is a binary: what is fuzzed of it is compiled into this library.
+mod response;
+// The probe and xtask are binaries: the modules under test are compiled into this library.
+#[path = "../../probe/src/response.rs"]
+mod probe_response;
 #[expect(dead_code, reason = "the commands use it")]
 #[path = "../../xtask/src/settings.rs"]
 mod settings;
 #[path = "../../xtask/src/units.rs"]
 mod units;
 
-pub use answer::answer;
 pub use deploy::deploy;
 pub use handle::handle;
+pub use response::response;

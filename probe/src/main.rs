@@ -1,33 +1,40 @@
-//! The `healthchecker` binary: flags in, exit status out. Everything it decides is in the library.
+//! `healthchecker`: the health probe that an orchestrator runs inside the container.
+//!
+//! It sends one request to the service on loopback, under one deadline. The exit status is the
+//! result; if the service is unhealthy, one line on stderr says why, for `docker inspect`. It is
+//! not an HTTP client: no redirects, proxies, name resolution, TLS or HTTP/2.
+
+mod check;
+mod report;
+mod response;
+mod settings;
 
 use std::io::{self, Write};
 use std::process::{self, ExitCode};
 use std::{env, panic};
 
-use healthchecker::settings::{self, Command};
-use healthchecker::{check, report};
+use settings::Command;
 
 fn main() -> ExitCode {
-    // Docker knows 0 and 1 and reserves the rest. A defect in the probe would otherwise exit with
-    // 101 and print several lines.
+    // A panic exits with 101 by default and prints several lines.
     panic::set_hook(Box::new(|_| {
-        say(io::stderr(), "DOWN the probe itself failed\n");
+        print(io::stderr(), "DOWN internal error in the probe\n");
         process::exit(1);
     }));
 
     match settings::parse(env::args_os().skip(1)) {
         Ok(Command::Check(settings)) => match check::run(&settings) {
             Ok(()) => return ExitCode::SUCCESS,
-            Err(down) => say(io::stderr(), &report::down(&down, &settings)),
+            Err(unhealthy) => print(io::stderr(), &report::unhealthy(&unhealthy, &settings)),
         },
-        Ok(Command::Help) => say(io::stdout(), settings::HELP),
-        Err(bad_usage) => say(io::stderr(), &report::bad_usage(&bad_usage)),
+        Ok(Command::Help) => print(io::stdout(), settings::HELP),
+        Err(bad_usage) => print(io::stderr(), &report::bad_usage(&bad_usage)),
     }
     ExitCode::FAILURE
 }
 
-/// The exit status is the answer; a reader that has gone away must not change it, as the panic in
-/// `eprint!` would. Every text ends with a newline, at which stdout too writes by itself.
-fn say(mut to: impl Write, text: &str) {
+/// Ignores errors: a closed pipe or a full disk must not change the exit status. Every text ends
+/// with a newline, so stdout flushes it.
+fn print(mut to: impl Write, text: &str) {
     let _ = to.write_all(text.as_bytes());
 }

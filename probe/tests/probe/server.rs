@@ -1,5 +1,5 @@
-//! Servers that misbehave on purpose. Each ends by itself within a few seconds, so that a probe
-//! without a deadline makes a test fail and not hang.
+//! Servers for the tests, most of which misbehave. Each connection ends within a few seconds, so
+//! that a probe without a deadline fails a test instead of hanging it.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Longer than any deadline in the tests by far.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Far longer than any deadline in the tests.
+const SERVER_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) struct Server {
     pub(crate) port: u16,
@@ -17,14 +17,14 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// `behave` gets each connection and its number, from 0.
-    pub(crate) fn new(behave: impl Fn(TcpStream, usize) + Send + Sync + 'static) -> Self {
-        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), behave)
+    /// `serve` gets each connection and its number, from 0.
+    pub(crate) fn new(serve: impl Fn(TcpStream, usize) + Send + Sync + 'static) -> Self {
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), serve)
     }
 
     pub(crate) fn on(
         listener: TcpListener,
-        behave: impl Fn(TcpStream, usize) + Send + Sync + 'static,
+        serve: impl Fn(TcpStream, usize) + Send + Sync + 'static,
     ) -> Self {
         let port = listener.local_addr().unwrap().port();
         let connections = Arc::new(AtomicUsize::new(0));
@@ -32,22 +32,22 @@ impl Server {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let stream = stream.unwrap();
-                stream.set_read_timeout(Some(PATIENCE)).unwrap();
-                stream.set_write_timeout(Some(PATIENCE)).unwrap();
-                behave(stream, counter.fetch_add(1, Ordering::SeqCst));
+                stream.set_read_timeout(Some(SERVER_TIMEOUT)).unwrap();
+                stream.set_write_timeout(Some(SERVER_TIMEOUT)).unwrap();
+                serve(stream, counter.fetch_add(1, Ordering::SeqCst));
             }
         });
         Self { port, connections }
     }
 
-    /// Reads the request, sends these bytes, and closes when the probe has.
-    pub(crate) fn answering(bytes: impl Into<Vec<u8>>) -> Self {
+    /// Reads the request, sends these bytes and closes its side.
+    pub(crate) fn responding(bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         Self::new(move |mut stream, _| {
             request(&mut stream);
             let _ = stream.write_all(&bytes);
             let _ = stream.shutdown(std::net::Shutdown::Write);
-            until_closed(&mut stream);
+            wait_for_close(&mut stream);
         })
     }
 
@@ -66,23 +66,23 @@ pub(crate) fn request(stream: &mut TcpStream) -> String {
     String::from_utf8(head).unwrap()
 }
 
-/// Stays silent until the probe goes away.
-pub(crate) fn until_closed(stream: &mut TcpStream) {
+/// Waits until the probe closes the connection.
+pub(crate) fn wait_for_close(stream: &mut TcpStream) {
     let _ = stream.read_to_end(&mut Vec::new());
 }
 
-/// Sends `opening`, then `rest` again and again until the probe goes away.
-pub(crate) fn endlessly(mut stream: TcpStream, opening: &[u8], rest: &[u8], pause: Duration) {
-    let end = Instant::now() + PATIENCE;
-    let mut sent = stream.write_all(opening);
+/// Sends `start`, then `rest` repeatedly until the probe closes the connection.
+pub(crate) fn send_endlessly(mut stream: TcpStream, start: &[u8], rest: &[u8], pause: Duration) {
+    let end = Instant::now() + SERVER_TIMEOUT;
+    let mut sent = stream.write_all(start);
     while sent.is_ok() && Instant::now() < end {
         thread::sleep(pause);
         sent = stream.write_all(rest);
     }
 }
 
-/// A port of 127.0.0.1 that refuses, and that no other test is given while this lives: it belongs
-/// to the client end of a connection.
+/// A port of 127.0.0.1 that refuses connections. No other test gets it during the lifetime of this
+/// value, because it is the port of a client's socket.
 pub(crate) struct RefusingPort {
     pub(crate) port: u16,
     _ends: (TcpStream, TcpStream),
