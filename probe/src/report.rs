@@ -49,10 +49,13 @@ fn describe(Unhealthy { cause, response, limit, .. }: &Unhealthy) -> String {
     let limit = in_whole_ms(*limit);
     let is_empty = response.received.is_empty();
     let status = response.status().map(|status| format!(", status {status}")).unwrap_or_default();
+    // Many TLS servers reset or close without a TLS record when they receive plain HTTP.
+    let hint = "(is it a TLS server?)";
     match cause {
         Cause::Status(status) => status.to_string(),
         Cause::Io(error) => match error.kind() {
             ErrorKind::ConnectionRefused => "connection refused".to_owned(),
+            ErrorKind::ConnectionReset if is_empty => format!("connection reset {hint}"),
             ErrorKind::ConnectionReset => format!("connection reset{status}"),
             ErrorKind::TimedOut if is_empty => format!("no answer in {limit:?}"),
             ErrorKind::TimedOut => format!("no complete response in {limit:?}{status}"),
@@ -60,9 +63,11 @@ fn describe(Unhealthy { cause, response, limit, .. }: &Unhealthy) -> String {
         },
         Cause::Response(error) => match error {
             ResponseError::Malformed(why) => format!("malformed response: {why}{status}"),
+            ResponseError::Tls => "the server speaks TLS, not plain HTTP".to_owned(),
+            ResponseError::Http2 => "the server speaks HTTP/2, not HTTP/1".to_owned(),
             ResponseError::HeadTooLarge => format!("response head over 16 KiB{status}"),
             ResponseError::BodyTooLarge => format!("response body over 1 MiB{status}"),
-            ResponseError::Empty => "connection closed without a response".to_owned(),
+            ResponseError::Empty => format!("connection closed without a response {hint}"),
             ResponseError::CutShort => format!("response cut short{status}"),
         },
     }

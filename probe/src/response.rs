@@ -1,9 +1,9 @@
 //! The response to an HTTP/1.0 request, judged from the bytes that have arrived so far.
 //!
-//! Called by `check` and `report`. It finds the status and the end of the response. It does no I/O.
-//! It decodes no chunks and skips no interim response, because a server must send neither to
-//! HTTP/1.0 (RFC 9112, section 6.1; RFC 9110, section 15.2): the first status line counts, and what
-//! follows its head is the body.
+//! Called by `check` and `report`. It finds the status and the end of the response, and recognises
+//! servers that speak TLS or HTTP/2. It does no I/O. It decodes no chunks and skips no interim
+//! response, because a server must send neither to HTTP/1.0 (RFC 9112, section 6.1; RFC 9110,
+//! section 15.2): the first status line counts, and what follows its head is the body.
 
 /// The largest head in bytes: status line, fields and the empty line.
 pub(crate) const HEAD_LIMIT: usize = 16 * 1024;
@@ -17,6 +17,8 @@ const PREFIX: &[u8] = b"HTTP/1.";
 pub(crate) enum ResponseError {
     /// It breaks RFC 9112, in the way named.
     Malformed(&'static str),
+    Tls,
+    Http2,
     HeadTooLarge,
     /// A Content-Length over the limit is enough.
     BodyTooLarge,
@@ -51,7 +53,7 @@ impl Response {
     /// The status, once the response is complete. `closed` means that no more bytes will arrive.
     pub(crate) fn complete_status(&self, closed: bool) -> Result<Option<u16>, ResponseError> {
         if !self.received.starts_with(PREFIX) && !PREFIX.starts_with(&self.received) {
-            return Err(ResponseError::Malformed("no HTTP/1 status line"));
+            return identify_protocol(&self.received, closed);
         }
         let (status, head) = (self.status(), self.head());
         if status.is_none() && self.received.iter().take(HEAD_LIMIT).any(|&byte| byte == b'\n') {
@@ -94,6 +96,20 @@ impl Response {
     }
 }
 
+/// What a server speaks whose first bytes are not HTTP/1, or `Ok` while they may still become a TLS
+/// record or an HTTP/2 frame. A server of another protocol may send a few bytes and then wait.
+fn identify_protocol(received: &[u8], closed: bool) -> Result<Option<u16>, ResponseError> {
+    match received {
+        // RFC 8446, section 5.1: content type alert or handshake, major version 3.
+        [0x15 | 0x16, 3, ..] => Err(ResponseError::Tls),
+        // RFC 9113, section 4.1: length, type SETTINGS or GOAWAY, flags, stream 0.
+        [0, _, _, 4 | 7, _, 0, 0, 0, 0, ..] => Err(ResponseError::Http2),
+        [0x15 | 0x16] if !closed => Ok(None),
+        [0, ..] if received.len() < 9 && !closed => Ok(None),
+        _ => Err(ResponseError::Malformed("no HTTP/1 status line")),
+    }
+}
+
 /// RFC 9112, section 4. The reason phrase has no meaning, and some servers omit it and its space.
 fn parse_status(line: &str) -> Option<u16> {
     let (minor, rest) = line.strip_prefix("HTTP/1.")?.split_once(' ')?;
@@ -126,7 +142,9 @@ fn content_length(head: &str) -> Result<Option<usize>, ResponseError> {
 
 #[cfg(test)]
 mod tests {
-    use super::ResponseError::{BodyTooLarge, CutShort, Empty, HeadTooLarge, Malformed};
+    use super::ResponseError::{
+        BodyTooLarge, CutShort, Empty, HeadTooLarge, Http2, Malformed, Tls,
+    };
     use super::{BODY_LIMIT, HEAD_LIMIT, Response, ResponseError};
 
     fn complete_status(received: &[u8], closed: bool) -> Result<Option<u16>, ResponseError> {
@@ -197,6 +215,25 @@ mod tests {
     }
 
     #[test]
+    fn tls_and_http_2_are_recognised_by_their_first_bytes() {
+        let table: &[(&[u8], ResponseError, usize)] = &[
+            // GnuTLS 3.7 and OpenSSL: alerts.
+            (b"\x15\x03\x03\0\x02\x02\n", Tls, 2),
+            (b"\x15\x03\x01\0\x02\x02\x46", Tls, 2),
+            // A ServerHello.
+            (b"\x16\x03\x03\0\x7a\x02\0\0\x76\x03\x03", Tls, 2),
+            // nghttpd 1.52: SETTINGS.
+            (b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0d", Http2, 9),
+            // Node 20: empty SETTINGS, GOAWAY.
+            (b"\0\0\0\x04\0\0\0\0\0\0\0\x08\x07\0\0\0\0\0\0\0\0\0\0\0\0\x02", Http2, 9),
+            (b"\0\0\n\x07\0\0\0\0\0\0\0\0\0\0\0\0\x01no", Http2, 9),
+        ];
+        for &(bytes, error, taken) in table {
+            assert_eq!(read(bytes), (Err(error), Some(taken)), "{bytes:?}");
+        }
+    }
+
+    #[test]
     fn another_protocol_is_not_http_as_soon_as_its_bytes_differ() {
         let table: &[(&[u8], Option<usize>)] = &[
             (b"<html>up</html>", Some(1)),
@@ -206,6 +243,11 @@ mod tests {
             (b"HTTP/2 200\r\n\r\n", Some(6)),
             (b"HTTP\n", Some(5)),
             (b"J\0\0\0\n8.0.36\0", Some(1)),
+            (b"\x15\x02\x01", Some(2)),
+            (b"\x15", None),
+            (b"\0\0\x06\x04\0\0\0\0\x01\0", Some(9)),
+            (b"\0\0\x06\x01\0\0\0\0\0\0", Some(9)),
+            (b"\0\n\x06\x04", None),
         ];
         let error = Malformed("no HTTP/1 status line");
         for &(bytes, taken) in table {

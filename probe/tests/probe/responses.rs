@@ -160,7 +160,7 @@ fn a_long_body_and_a_long_path_leave_room_for_cause_and_address() {
 #[test]
 fn a_response_that_is_cut_short_or_malformed_is_down() {
     for (response, cause) in [
-        ("", "connection closed without a response"),
+        ("", "connection closed without a response (is it a TLS server?)"),
         ("HTTP/1.1 2", "response cut short"),
         ("HTTP/1.1 200 OK\r\nContent-Le", "response cut short, status 200"),
         (
@@ -183,7 +183,10 @@ fn a_response_that_is_cut_short_or_malformed_is_down() {
 
 #[test]
 fn a_server_of_another_protocol_is_down_and_named_before_the_time_is_over() {
-    let table: [(&[u8], &str); 3] = [
+    let table: [(&[u8], &str); 6] = [
+        (b"\x15\x03\x03\0\x02\x02\n", "the server speaks TLS, not plain HTTP"),
+        (b"\x16\x03\x03\0\x7a\x02\0\0\x76\x03\x03", "the server speaks TLS, not plain HTTP"),
+        (b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0d", "the server speaks HTTP/2, not HTTP/1"),
         (b"HTTP/2 200\r\n\r\n", "malformed response: no HTTP/1 status line: HTTP/2 200"),
         // HTTP/0.9.
         (b"{\"status\":\"UP\"}", "malformed response: no HTTP/1 status line: {\"status\":\"UP\"}"),
@@ -206,8 +209,10 @@ fn a_reset_is_down() {
         // To close before reading the request makes the kernel send a reset.
         stream.peek(&mut [0]).unwrap();
     });
-    probe(server.port, &[])
-        .is_down(&format!("DOWN connection reset 127.0.0.1:{}/health", server.port));
+    probe(server.port, &[]).is_down(&format!(
+        "DOWN connection reset (is it a TLS server?) 127.0.0.1:{}/health",
+        server.port
+    ));
 }
 
 #[test]
