@@ -5,15 +5,13 @@ use accountservice_core::{
     Account, AccountId, AccountService, AccountStore, HostState, StoreError,
 };
 use bytes::Bytes;
-use http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION, RETRY_AFTER,
-};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode, Uri};
 use serde_json::Value;
 
 const SECRET: &str = "the disk has gone";
 
-/// Holds every account there can be, its name the same as its id, or fails.
+/// Holds every account, the name of each the same as its id, or fails.
 struct Store {
     fails: bool,
 }
@@ -35,19 +33,19 @@ impl AccountStore for Store {
     }
 }
 
-/// One digit of situation, then `METHOD TARGET`, a line feed and the body: `0GET /health` is a file
-/// that an editor can write. The bits of the digit (of `0` to `?`) say, from the lowest: testability
-/// is on, the host is overloaded, it is stalled, the store fails.
+/// One byte for the situation, then `METHOD TARGET`, a line feed and the body: `0GET /health` is a
+/// file that an editor can write. Bits 0 to 3 of the byte (`0` to `?`) say that testability is on, the
+/// host is overloaded, it is stalled, the store fails; bit 6 (`p` to `DEL`) that the process drains.
 pub fn handle(data: &[u8]) {
     let Some((&situation, data)) = data.split_first() else { return };
     let bit = |bit: u8| situation & 1 << bit != 0;
     let (testability, fails) = (bit(0), bit(3));
-    let host = HostState { overloaded: bit(1), stalled: bit(2) };
+    let host = HostState { draining: bit(6), overloaded: bit(1), stalled: bit(2) };
     let line_end = data.iter().position(|&byte| byte == b'\n').unwrap_or(data.len());
     let (line, body) = data.split_at(line_end);
     let space = line.iter().position(|&byte| byte == b' ').unwrap_or(line.len());
     let (method, target) = line.split_at(space);
-    // What `http` does not take never gets to a handler.
+    // A request that `http` refuses never reaches a handler.
     let Ok(method) = Method::from_bytes(method) else { return };
     let Ok(uri) = Uri::try_from(target.get(1..).unwrap_or_default()) else { return };
 
@@ -60,41 +58,41 @@ pub fn handle(data: &[u8]) {
         service.handle(request)
     };
     let health = || {
-        let answer = ask(&Method::GET, &Uri::from_static("/health"), b"", HostState::default());
-        (answer.status(), answer.into_body())
+        let response = ask(&Method::GET, &Uri::from_static("/health"), b"", HostState::default());
+        (response.status(), response.into_body())
     };
 
     let before = health();
-    let answer = ask(&method, &uri, body.get(1..).unwrap_or_default(), host);
-    check_shape(&method, &answer);
-    check_cause(&answer, fails || host.stalled, host.overloaded);
-    check_account(&method, &uri, &answer);
+    let response = ask(&method, &uri, body.get(1..).unwrap_or_default(), host);
+    check_shape(&method, &response);
+    check_account(&method, &uri, &response);
 
     let forces = testability
         && method == Method::GET
         && uri.path().starts_with("/testability/healthy/")
-        && answer.status() == StatusCode::OK;
+        && response.status() == StatusCode::OK;
+    check_cause(&response, fails || forces, host);
     if !forces {
         assert_eq!(health(), before, "only one route changes anything");
     }
     // From here on, other requests are made, which may change something.
-    check_location(&uri, &answer, |uri| ask(&Method::GET, uri, b"", HostState::default()));
-    if answer.headers().contains_key(CACHE_CONTROL) {
+    check_location(&uri, &response, |uri| ask(&Method::GET, uri, b"", HostState::default()));
+    if response.headers().contains_key(CACHE_CONTROL) {
         let first = uri.path().split('/').nth(1);
         assert!(matches!(first, Some("health" | "testability")), "{uri}");
     }
     if method == Method::HEAD {
         let got = ask(&Method::GET, &uri, b"", host);
-        if answer.status() != StatusCode::METHOD_NOT_ALLOWED {
-            assert_eq!(answer.status(), got.status());
-            assert_eq!(answer.headers(), got.headers(), "a HEAD has the headers of a GET");
+        if response.status() != StatusCode::METHOD_NOT_ALLOWED {
+            assert_eq!(response.status(), got.status());
+            assert_eq!(response.headers(), got.headers(), "a HEAD has the headers of a GET");
         }
     }
 }
 
-/// What every answer has: its length and type, and only the fields that belong to its status.
-fn check_shape(method: &Method, answer: &Response<Bytes>) {
-    let (status, headers, body) = (answer.status(), answer.headers(), answer.body());
+/// Every response has its length and type, and only the fields that belong to its status.
+fn check_shape(method: &Method, response: &Response<Bytes>) {
+    let (status, headers, body) = (response.status(), response.headers(), response.body());
     assert!(
         matches!(status.as_u16(), 200 | 301 | 400 | 404 | 405 | 503),
         "{status} is not in the contract"
@@ -117,21 +115,20 @@ fn check_shape(method: &Method, answer: &Response<Bytes>) {
     }
 }
 
-/// The cause of a failure is there for the log, and nowhere else.
-fn check_cause(answer: &Response<Bytes>, may_fail: bool, overloaded: bool) {
-    let caused = answer.extensions().get::<Cause>().is_some();
-    assert!(may_fail || !caused, "a cause without a failure");
-    if answer.status() == StatusCode::SERVICE_UNAVAILABLE {
-        let turned_away = overloaded && answer.headers().contains_key(RETRY_AFTER);
-        assert!(caused || turned_away, "a 503 without a cause");
+/// The cause of a failure is an extension, and not in the response.
+fn check_cause(response: &Response<Bytes>, may_have_cause: bool, host: HostState) {
+    let has_cause = response.extensions().get::<Cause>().is_some();
+    assert!(may_have_cause || !has_cause, "a cause without a failure");
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        assert!(has_cause || host != HostState::default(), "a 503 without a cause");
     }
-    let body = String::from_utf8_lossy(answer.body());
-    assert!(!body.contains(SECRET), "the cause is told to the client");
+    let body = String::from_utf8_lossy(response.body());
+    assert!(!body.contains(SECRET), "the client sees the cause");
 }
 
 /// A redirect is one header line, stays on this server and is the only one.
-fn check_location(from: &Uri, answer: &Response<Bytes>, get: impl Fn(&Uri) -> Response<Bytes>) {
-    let Some(location) = answer.headers().get(LOCATION) else { return };
+fn check_location(from: &Uri, response: &Response<Bytes>, get: impl Fn(&Uri) -> Response<Bytes>) {
+    let Some(location) = response.headers().get(LOCATION) else { return };
     assert!(location.as_bytes().iter().all(u8::is_ascii_graphic), "{location:?} is no URI");
     assert!(location.as_bytes().starts_with(b"/") && !location.as_bytes().starts_with(b"//"));
     let to = Uri::try_from(location.as_bytes()).expect("a URI");
@@ -145,10 +142,10 @@ fn check_location(from: &Uri, answer: &Response<Bytes>, get: impl Fn(&Uri) -> Re
     assert_ne!(there, StatusCode::MOVED_PERMANENTLY, "{from} leads to one more redirect");
 }
 
-/// An account answered is the one that the path names, decoded by other code than the core's.
-fn check_account(method: &Method, uri: &Uri, answer: &Response<Bytes>) {
+/// The account in a response is the one that the path names, decoded by other code than the core's.
+fn check_account(method: &Method, uri: &Uri, response: &Response<Bytes>) {
     let Some(segment) = uri.path().strip_prefix("/accounts/") else { return };
-    if answer.status() != StatusCode::OK || method == Method::HEAD {
+    if response.status() != StatusCode::OK || method == Method::HEAD {
         return;
     }
     let mut id = Vec::new();
@@ -161,9 +158,9 @@ fn check_account(method: &Method, uri: &Uri, answer: &Response<Bytes>) {
     }
     let id = std::str::from_utf8(&id).expect("an id is UTF-8");
     assert!((1..=64).contains(&id.len()), "{id:?} cannot exist");
-    let json: Value = serde_json::from_slice(answer.body()).expect("JSON");
+    let json: Value = serde_json::from_slice(response.body()).expect("JSON");
     assert_eq!(json["id"], id);
     assert_eq!(json["name"], id);
     assert_eq!(json["servedBy"], "10.0.0.3");
-    assert_eq!(answer.headers()[CONTENT_TYPE], HeaderValue::from_static("application/json"));
+    assert_eq!(response.headers()[CONTENT_TYPE], HeaderValue::from_static("application/json"));
 }
