@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use accountservice_core::response::{Cause, RouteName, problem};
 use bytes::Bytes;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, LOCATION};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 use tracing::{Level, debug, enabled, error, info};
 
@@ -49,6 +49,7 @@ pub struct Exchange<'a> {
     uri: Uri,
     id: HeaderValue,
     peer: Option<SocketAddr>,
+    prefix: &'a str,
     started_at: Instant,
 }
 
@@ -65,8 +66,16 @@ impl<'a> Exchange<'a> {
             uri: request.uri().clone(),
             id: exchanges.request_ids.of(request.headers()),
             peer,
+            prefix: "",
             started_at: Instant::now(),
         }
+    }
+
+    /// The client's path has this prefix, such as `/prod`, which the handler does not see. A
+    /// `Location` that is a path gets it back.
+    #[must_use]
+    pub fn mounted_at(self, prefix: &'a str) -> Self {
+        Self { prefix, ..self }
     }
 
     /// When the head of the request was complete.
@@ -130,6 +139,12 @@ impl<'a> Exchange<'a> {
         if self.method == Method::HEAD {
             *response.body_mut() = Bytes::new();
         }
+        if !self.prefix.is_empty()
+            && let Some(location) = response.headers_mut().get_mut(LOCATION)
+            && let Some(prefixed) = with_prefix(self.prefix, location)
+        {
+            *location = prefixed;
+        }
         response.headers_mut().insert(X_REQUEST_ID, self.id);
         response
     }
@@ -141,6 +156,12 @@ impl fmt::Display for Exchange<'_> {
         let Self { method, uri, id, .. } = self;
         write!(f, "{method} {uri} [{}]", id.to_str().unwrap_or_default())
     }
+}
+
+/// `None` if `location` is not a path: RFC 3986, section 4.2, `//` begins a host.
+fn with_prefix(prefix: &str, location: &HeaderValue) -> Option<HeaderValue> {
+    let path = location.to_str().ok().filter(|it| it.starts_with('/') && !it.starts_with("//"))?;
+    HeaderValue::try_from(format!("{prefix}{path}")).ok()
 }
 
 /// A cause may quote what a client has sent, decoded. A client must not write log entries.
