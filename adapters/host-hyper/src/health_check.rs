@@ -42,28 +42,32 @@ impl<H> Clone for HealthCheck<H> {
 impl<H: Handler> HealthCheck<H> {
     /// The response to `GET /health` at this moment. A handler that panics is a 500.
     pub async fn response(&self) -> Response<Bytes> {
+        let failed = |_| {
+            let code = StatusCode::INTERNAL_SERVER_ERROR;
+            problem(code, "The request could not be answered.")
+        };
+        // A task of its own, so that a panic is its result.
+        let check_here = |host| tokio::spawn(respond(Arc::clone(&self.handler), host));
         let Some(running) = self.running.get() else {
-            return respond(&*self.handler, HostState::default()).await;
+            return check_here(HostState::default()).await.unwrap_or_else(failed);
         };
         let server = &running.server;
         let host_state = || server.host_state().unwrap_or_default();
         // A handler that is told so does not ask the store, and does not block.
         let has_stall = || server.look_for_stalls();
         let Some((runtime, stats)) = running.free_worker().filter(|_| !has_stall()) else {
-            return respond(&*self.handler, host_state()).await;
+            return check_here(host_state()).await.unwrap_or_else(failed);
         };
         let (handler, server_of_check, host) =
             (Arc::clone(&self.handler), Arc::clone(server), host_state());
         let mut check = runtime
-            .spawn(async move { stats.watch(&server_of_check, respond(&*handler, host)).await });
+            .spawn(async move { stats.watch(&server_of_check, respond(handler, host)).await });
         loop {
             match timeout(LOOK_INTERVAL, &mut check).await {
-                Ok(Ok(response)) => return response,
-                Ok(Err(_)) => {
-                    let code = StatusCode::INTERNAL_SERVER_ERROR;
-                    return problem(code, "The request could not be answered.");
+                Ok(result) => return result.unwrap_or_else(failed),
+                Err(_) if has_stall() => {
+                    return check_here(host_state()).await.unwrap_or_else(failed);
                 }
-                Err(_) if has_stall() => return respond(&*self.handler, host_state()).await,
                 Err(_) => {}
             }
         }
@@ -79,7 +83,7 @@ impl Running {
     }
 }
 
-async fn respond(handler: &impl Handler, host: HostState) -> Response<Bytes> {
+async fn respond(handler: Arc<impl Handler>, host: HostState) -> Response<Bytes> {
     let mut request = Request::new(Bytes::new());
     *request.uri_mut() = Uri::from_static("/health");
     request.extensions_mut().insert(host);
