@@ -1,30 +1,30 @@
-//! The core's HTTP contract, over real sockets.
+//! The HTTP contract of the core, over a socket.
 
-use accountservice_core::testing::http_contract;
+use std::sync::Arc;
+
+use accountservice_core::testing::HttpContract;
 use bytes::Bytes;
-use http::{Method, Response};
+use http::{Request, Response};
 
-use crate::client::Client;
-use crate::server::{Server, limits};
+use crate::server::{TestServer, config};
 
-/// The connection ends before the server, which need not wait for it then.
-struct Asked {
-    client: Client,
-    _server: Server,
-}
-
-impl Asked {
-    fn ask(&mut self, method: &Method, target: &str) -> Response<Bytes> {
-        self.client.send(format!("{method} {target} HTTP/1.1\r\nHost: test\r\n\r\n"));
-        if method == Method::HEAD { self.client.answer_to_head() } else { self.client.answer() }
-    }
+#[test]
+fn a_service_on_this_host_keeps_the_http_contract() {
+    HttpContract::new().check(|service| {
+        let server = TestServer::start(config(), move |request: Request<Bytes>| {
+            let service = Arc::clone(&service);
+            async move { service.respond(request).await }
+        });
+        move |method, target: &str| {
+            let response = server.connect().try_request(&method, target);
+            response.unwrap_or_else(|error| panic!("{method} {target}: {error}"))
+        }
+    });
 }
 
 #[test]
-fn a_service_behind_this_host_keeps_the_http_contract() {
-    http_contract::check(|service| {
-        let server = Server::start(limits(), move |request| service.handle(request));
-        let mut asked = Asked { client: server.connect(), _server: server };
-        move |method, target: &str| asked.ask(&method, target)
-    });
+fn a_test_with_a_handler_of_its_own_is_three_lines() {
+    let server = TestServer::start(config(), |_| async { Response::new("hi".into()) });
+    let response = server.connect().get("/");
+    assert_eq!(response.body(), "hi");
 }

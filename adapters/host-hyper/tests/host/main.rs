@@ -1,11 +1,19 @@
-//! The library over real sockets: what RFC 9112 asks, limits, many clients, and how it ends.
+//! The library over real sockets: HTTP/1.1, limits, timeouts, overload, blocked handlers, shutdown.
 
-mod client;
+mod closing;
 mod connection;
 mod contract;
-mod crowd;
-mod drain;
-mod outbox;
-mod patience;
+mod events;
+mod handlers;
+mod health_check;
+mod log;
+mod overload;
+mod panics;
+mod pipelining;
 mod server;
+mod shutdown;
 mod size;
+mod slow_clients;
+mod stall;
+mod syntax;
+mod timeout;
