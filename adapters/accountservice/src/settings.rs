@@ -97,13 +97,13 @@ impl Settings {
         let usage = |error: String| {
             Exit::BadUsage(format!("{error}; accountservice --help shows what there is"))
         };
-        let (variables, ignored) = from_variables(variable).map_err(usage)?;
+        // Flags first: `--help` is for the user whose variables are bad.
         let flags = match from_flags(parser) {
             Ok(Flags::Values(flags)) => flags,
             Ok(Flags::Print(text)) => return Err(Exit::Printed(text)),
             Err(error) => return Err(usage(error.to_string())),
         };
-        let mut given = variables;
+        let (mut given, ignored) = from_variables(variable).map_err(usage)?;
         given.extend(flags);
         let values = Values { given, ignored, errors: Vec::new() };
         values.into_settings().map_err(|errors| Exit::Failed(errors.join("; ")))
