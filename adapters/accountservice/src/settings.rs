@@ -131,7 +131,7 @@ fn from_variables(
         match value_of(&name) {
             Some(value) if is_service_link(&value) => ignored.push(format!(
                 "Ignoring {name}={}: Kubernetes and Docker links set it for a service of this name",
-                value.display()
+                value.to_string_lossy().escape_debug()
             )),
             Some(value) => {
                 given.insert(setting.flag, (format!("{name}="), value));
