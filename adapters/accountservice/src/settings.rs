@@ -368,3 +368,6 @@ fn help() -> String {
     );
     text
 }
+
+#[cfg(test)]
+mod tests;
