@@ -3,8 +3,11 @@
 //! A thread of its own writes it. A reader, such as a container engine, may be slow or absent; no
 //! request waits for it. Lines that find the queue full are lost and counted.
 
+use std::cell::Cell;
 use std::io;
 use std::panic;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
@@ -20,10 +23,14 @@ const QUEUE: usize = 4096;
 /// How often lost lines are reported.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The log of the process. Dropping it writes the lines that wait, within about a second.
+/// How long the lines that wait may take to be written at the end.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The log of the process. Dropping it writes the lines that wait.
 pub(crate) struct Log {
     lost: ErrorCounter,
-    _writer: WorkerGuard,
+    reported: Cell<usize>,
+    writer: Option<WorkerGuard>,
 }
 
 /// Starts the log. Panics are logged too, on one line.
@@ -33,7 +40,7 @@ pub(crate) fn start(format: LogFormat, level: LevelFilter) -> Log {
         .buffered_lines_limit(QUEUE)
         .thread_name("log")
         .finish(io::stdout());
-    let log = Log { lost: writer.error_counter(), _writer: guard };
+    let log = Log { lost: writer.error_counter(), reported: Cell::new(0), writer: Some(guard) };
     let lines = fmt().with_max_level(level).with_target(false).with_writer(writer);
     match format {
         LogFormat::Text => lines.with_ansi(false).init(),
@@ -50,14 +57,31 @@ pub(crate) fn start(format: LogFormat, level: LevelFilter) -> Log {
 impl Log {
     /// Reports lost lines, as long as it is polled.
     pub(crate) async fn report_lost_lines(&self) {
-        let mut reported = 0;
         loop {
             tokio::time::sleep(REPORT_INTERVAL).await;
-            let lost = self.lost.dropped_lines();
-            if lost > reported {
-                warn!("Lost {} lines of the log: they were not read in time", lost - reported);
-                reported = lost;
-            }
+            self.report();
         }
+    }
+
+    /// Reports the total: an earlier report may be among the lost lines.
+    fn report(&self) {
+        let lost = self.lost.dropped_lines();
+        if lost > self.reported.replace(lost) {
+            warn!("Lost {lost} lines of the log so far: they were not read in time");
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.report();
+        let writer = self.writer.take();
+        let (sender, flushed) = mpsc::channel();
+        // If the queue is full, the guard prints to standard output and waits for its reader.
+        thread::spawn(move || {
+            drop(writer);
+            sender.send(())
+        });
+        let _ = flushed.recv_timeout(FLUSH_TIMEOUT);
     }
 }
