@@ -68,3 +68,6 @@ async fn unhealthy_for<H: Handler>(limit: Duration, health: &HealthCheck<H>) -> 
 fn is_of_another_process(body: &str) -> bool {
     [r#"{"status":"Starting"}"#, r#"{"status":"Shutting down"}"#].contains(&body)
 }
+
+#[cfg(test)]
+mod tests;
