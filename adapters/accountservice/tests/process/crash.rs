@@ -3,43 +3,43 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::get;
-use crate::service::{Folder, Service};
+use accountservice_host::testing::get;
+
+use crate::service::Folder;
 
 const ACCOUNTS: usize = 2000;
 const ARGUMENTS: &[&str] = &["--accounts=2000", "--served-by=x"];
 
-/// Starts again, with all accounts.
-fn recovers(folder: &Folder) {
+/// Starts the service again and reads all accounts.
+#[track_caller]
+fn assert_recovers(folder: &Folder) {
     let service = folder.start(ARGUMENTS);
     let mut client = service.connect();
     for first in (0..ACCOUNTS).step_by(500) {
-        let ids = first..(first + 500).min(ACCOUNTS);
-        let path = |i| get(&format!("/accounts/{}", 10_000 + i));
-        client.send(ids.clone().map(path).collect::<String>());
-        for i in ids {
+        let numbers = first..(first + 500).min(ACCOUNTS);
+        let requests = numbers.clone().map(|i| get(&format!("/accounts/{}", 10_000 + i)));
+        client.send(requests.collect::<String>());
+        for i in numbers {
             let id = 10_000 + i;
             let account = format!(r#"{{"id":"{id}","name":"Person_{i}","servedBy":"x"}}"#);
-            assert_eq!(client.answer().body(), account.as_bytes());
+            assert_eq!(client.response().body(), account.as_bytes());
         }
     }
     assert_eq!(client.get("/health").status(), 200);
-    // A connection that rests would hold up the end.
-    drop(client);
-    service.stops();
+    service.stop();
 }
 
 #[test]
 fn killed_at_any_moment_of_creating_and_seeding_it_starts_again() {
     let start = Instant::now();
-    Folder::new().start(ARGUMENTS).kill();
+    Folder::new().start(ARGUMENTS).process.kill();
     let whole = start.elapsed();
     for moment in 0..20 {
         let folder = Folder::new();
-        let mut service = Service::spawn(&mut folder.command(ARGUMENTS));
+        let mut process = folder.spawn(ARGUMENTS);
         thread::sleep(whole * moment / 18);
-        service.kill();
-        recovers(&folder);
+        process.kill();
+        assert_recovers(&folder);
     }
 }
 
@@ -47,11 +47,11 @@ fn killed_at_any_moment_of_creating_and_seeding_it_starts_again() {
 fn killed_again_and_again_it_starts_again() {
     let folder = Folder::new();
     for moment in 0..10 {
-        let mut service = Service::spawn(&mut folder.command(ARGUMENTS));
+        let mut process = folder.spawn(ARGUMENTS);
         thread::sleep(Duration::from_millis(moment * 10));
-        service.kill();
+        process.kill();
     }
-    recovers(&folder);
+    assert_recovers(&folder);
 }
 
 #[test]
@@ -61,8 +61,8 @@ fn killed_while_it_serves_it_starts_again() {
         let mut service = folder.start(ARGUMENTS);
         let mut client = service.connect();
         client.send(get("/accounts/10000").repeat(100));
-        client.answer();
-        service.kill();
+        client.response();
+        service.process.kill();
     }
-    recovers(&folder);
+    assert_recovers(&folder);
 }

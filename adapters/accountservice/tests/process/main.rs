@@ -1,13 +1,20 @@
-//! The binary as users run it: start, settings, trouble, signals, crashes, crowds.
-
-#[path = "../host/client.rs"]
-#[allow(dead_code, reason = "the tests of the library need more of it")]
-mod client;
+//! The binary as users run it: start, settings, network, database, log, metrics, signals, crashes.
+//!
+//! Each test starts real processes in a folder of its own. Routes and connections are tested in the
+//! packages that implement them.
 
 mod crash;
-mod crowd;
-mod operate;
+mod database;
+mod descriptors;
+mod disk;
+mod file;
+mod health;
+mod limits;
+mod log;
+mod metrics;
+mod namespace;
+mod network;
 mod service;
 mod start;
 mod stop;
-mod trouble;
+mod usage;

@@ -1,17 +1,13 @@
-//! One run of the binary in a folder of its own.
+//! The binary in a folder of its own.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
+use std::process::Command;
 
-use crate::client::{Client, PATIENCE, eventually};
+use accountservice_host::testing::{Client, Process, SERVING};
 
-/// A folder that is gone at the end of the test.
+/// A folder that is removed at the end of the test.
 pub(crate) struct Folder(tempfile::TempDir);
 
 impl Folder {
@@ -23,153 +19,110 @@ impl Folder {
         self.0.path()
     }
 
+    /// The database of a service without `--database`.
     pub(crate) fn database(&self) -> PathBuf {
         self.path().join("accounts.db")
     }
 
+    /// The bytes of the database; `None` if there is no such file.
+    pub(crate) fn database_bytes(&self) -> Option<Vec<u8>> {
+        fs::read(self.database()).ok()
+    }
+
     /// The binary, on any port of the loopback interface.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_accountservice"));
-        self.prepare(&mut command, arguments);
+        self.command_under(&[], arguments)
+    }
+
+    /// The binary in the place of a shell that has run `script`.
+    pub(crate) fn command_after(&self, script: &str, arguments: &[&str]) -> Command {
+        let script = format!(r#"{script}; exec "$0" "$@""#);
+        self.command_under(&["sh", "-c", &script], arguments)
+    }
+
+    /// The binary as an argument of another program.
+    pub(crate) fn command_under(&self, program: &[&str], arguments: &[&str]) -> Command {
+        let mut command = self.bare_command_under(program);
+        command.args(["--port=0", "--address=127.0.0.1"]).args(arguments);
         command
     }
 
-    /// As `command`, but the shell does something first.
-    pub(crate) fn command_after(&self, first: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new("sh");
-        let run = format!(r#"{first}; exec "$0" "$@""#);
-        command.args(["-c", &run, env!("CARGO_BIN_EXE_accountservice")]);
-        self.prepare(&mut command, arguments);
-        command
+    /// The binary without arguments: on its default port and address.
+    pub(crate) fn bare_command(&self) -> Command {
+        self.bare_command_under(&[])
     }
 
-    fn prepare(&self, command: &mut Command, arguments: &[&str]) {
-        command.current_dir(self.path()).args(["--port=0", "--address=127.0.0.1"]).args(arguments);
+    fn bare_command_under(&self, program: &[&str]) -> Command {
+        let mut words = program.iter().chain(&[env!("CARGO_BIN_EXE_accountservice")]);
+        let mut command = Command::new(words.next().expect("at least the binary"));
+        command.args(words).current_dir(self.path());
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ACCOUNTSERVICE_")) {
             command.env_remove(name);
         }
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    pub(crate) fn spawn(&self, arguments: &[&str]) -> Process {
+        spawn(self.command(arguments))
     }
 
     /// Starts the service and waits until it serves.
+    #[track_caller]
     pub(crate) fn start(&self, arguments: &[&str]) -> Service {
-        let mut service = Service::spawn(&mut self.command(arguments));
-        service.serves();
-        service
+        Service::of(self.spawn(arguments))
     }
 }
 
+pub(crate) fn spawn(mut command: Command) -> Process {
+    Process::spawn(&mut command).expect("the program can be started")
+}
+
+/// Waits for the end of a process that cannot start. Returns its only line on standard error.
+#[track_caller]
+pub(crate) fn failure(mut process: Process, status: i32) -> String {
+    let (ended, errors) = process.wait();
+    assert_eq!(ended.code(), Some(status), "{errors}");
+    match errors.strip_suffix('\n') {
+        Some(line) if !line.contains('\n') => line.to_owned(),
+        _ => panic!("not one line: {errors:?}"),
+    }
+}
+
+/// A process that serves.
 pub(crate) struct Service {
-    child: Child,
-    lines: mpsc::Receiver<String>,
-    /// What has been read of the log so far.
-    pub(crate) log: Vec<String>,
-    pub(crate) port: u16,
+    pub(crate) process: Process,
+    pub(crate) address: SocketAddr,
 }
 
 impl Service {
-    pub(crate) fn spawn(command: &mut Command) -> Self {
-        let mut child = command.spawn().expect("the binary runs");
-        let stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let (read, lines) = mpsc::channel();
-        thread::spawn(move || {
-            for line in stdout.lines().map_while(Result::ok) {
-                let _ = read.send(line);
-            }
-        });
-        Self { child, lines, log: Vec::new(), port: 0 }
+    #[track_caller]
+    pub(crate) fn of(mut process: Process) -> Self {
+        let port = process.port(SERVING);
+        Self { process, address: (Ipv4Addr::LOCALHOST, port).into() }
     }
 
-    /// Waits for a line with this text.
-    pub(crate) fn says(&mut self, text: &str) -> String {
-        loop {
-            let Ok(line) = self.lines.recv_timeout(PATIENCE) else {
-                panic!("it never said {text:?}: {:#?}", self.log);
-            };
-            self.log.push(line.clone());
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-
-    /// Waits until it serves.
-    pub(crate) fn serves(&mut self) {
-        self.port = self.says_port("Starting HTTP service at ");
-    }
-
-    /// Waits for a line that ends with this text and a port.
-    pub(crate) fn says_port(&mut self, text: &str) -> u16 {
-        let line = self.says(text);
-        let digits = line.chars().rev().skip_while(|c| !c.is_ascii_digit());
-        let digits: Vec<_> = digits.take_while(char::is_ascii_digit).collect();
-        let port: String = digits.into_iter().rev().collect();
-        port.parse().expect("a port")
-    }
-
-    pub(crate) fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.port).into()
-    }
-
+    #[track_caller]
     pub(crate) fn connect(&self) -> Client {
-        Client::connect(self.address())
+        Client::connect(self.address)
     }
 
-    /// Asks on a connection of its own; status and body.
+    /// The response to a GET on a connection of its own.
+    #[track_caller]
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
-        let answer = self.connect().get(path);
-        (answer.status().as_u16(), String::from_utf8(answer.body().to_vec()).expect("UTF-8"))
+        get(self.address, path)
     }
 
-    pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-s", name, &pid]).status();
-        assert!(sent.expect("a kill command").success());
-    }
-
-    pub(crate) fn kill(&mut self) {
-        self.child.kill().expect("it runs");
-        self.child.wait().expect("it is ours");
-    }
-
-    /// Waits until it ends; its status, and all that it has said on standard error.
-    pub(crate) fn ends(&mut self) -> (ExitStatus, String) {
-        let mut status = None;
-        eventually("the process ends", || {
-            status = self.child.try_wait().expect("it is ours");
-            status.is_some()
-        });
-        // The log ends with the process.
-        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
-            self.log.push(line);
-        }
-        let mut errors = String::new();
-        let stderr = self.child.stderr.as_mut().expect("a pipe");
-        stderr.read_to_string(&mut errors).expect("UTF-8");
-        (status.expect("it has ended"), errors)
-    }
-
-    /// Ends it with SIGTERM, as whoever has no more questions.
-    pub(crate) fn stops(mut self) {
-        self.signal("TERM");
-        let (status, errors) = self.ends();
-        assert!(status.success() && errors.is_empty(), "{status}: {errors}");
-    }
-
-    /// The processor time that the process has used so far.
-    pub(crate) fn processor_time(&self) -> Duration {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).expect("it runs");
-        // proc_pid_stat(5): after the name in brackets, `utime` and `stime` are the 12th and 13th
-        // field, in hundredths of a second.
-        let fields = stat.rsplit_once(')').expect("a name").1.split_whitespace();
-        let times = fields.skip(11).take(2).map(|time| time.parse::<u64>().expect("a number"));
-        Duration::from_millis(times.sum::<u64>() * 10)
+    /// Ends it with SIGTERM, and expects success.
+    #[track_caller]
+    pub(crate) fn stop(self) {
+        self.process.stop();
     }
 }
 
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// Status and body of the response to a GET on a connection of its own.
+#[track_caller]
+pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let response = Client::connect(address).get(path);
+    let body = String::from_utf8(response.body().to_vec()).expect("UTF-8");
+    (response.status().as_u16(), body)
 }

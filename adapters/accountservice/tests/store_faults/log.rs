@@ -1,19 +1,19 @@
-//! The log of this test binary, kept in memory: the workers' threads write it too.
+//! The log of this test binary, in memory. The threads of all servers write it.
 
 use std::io::{self, Write};
 use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-static LINES: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
-fn lines() -> MutexGuard<'static, Vec<u8>> {
-    LINES.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock() -> MutexGuard<'static, Vec<u8>> {
+    LOG.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 struct Writer;
 
 impl Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        lines().extend(bytes);
+        lock().extend(bytes);
         Ok(bytes.len())
     }
 
@@ -25,11 +25,14 @@ impl Write for Writer {
 /// Keeps the log from now on.
 pub(crate) fn keep() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| Writer).init());
+    ONCE.call_once(|| {
+        let entries = tracing_subscriber::fmt().with_ansi(false).with_target(false);
+        entries.with_writer(|| Writer).init();
+    });
 }
 
-/// The lines so far that contain `text`.
-pub(crate) fn with(text: &str) -> Vec<String> {
-    let log = String::from_utf8_lossy(&lines()).into_owned();
+/// The entries so far that contain `text`.
+pub(crate) fn entries_with(text: &str) -> Vec<String> {
+    let log = String::from_utf8_lossy(&lock()).into_owned();
     log.lines().filter(|line| line.contains(text)).map(str::to_owned).collect()
 }
