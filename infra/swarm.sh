@@ -36,7 +36,7 @@ if docker service inspect accountservice >/dev/null 2>&1; then
     --no-resolve-image \
     --image="$reference" \
     --label-add=accountservice.image="$image" \
-    --label-add=accountservice.plan=b8026e695226e131 \
+    --label-add=accountservice.plan=8e5ccac19749a04a \
     --container-label-add=accountservice.version=ba72c6b3cd990216 \
     --replicas=1 \
     --endpoint-mode=vip \
@@ -45,12 +45,12 @@ if docker service inspect accountservice >/dev/null 2>&1; then
     --update-order=start-first \
     --update-parallelism=1 \
     --update-delay=0s \
-    --update-monitor=16s \
+    --update-monitor=22s \
     --update-max-failure-ratio=0 \
     --rollback-order=start-first \
     --rollback-parallelism=1 \
     --rollback-delay=0s \
-    --rollback-monitor=16s \
+    --rollback-monitor=22s \
     --rollback-max-failure-ratio=0 \
     --read-only \
     --cap-drop=ALL \
@@ -70,7 +70,7 @@ else
     --no-resolve-image \
     --name=accountservice \
     --label=accountservice.image="$image" \
-    --label=accountservice.plan=b8026e695226e131 \
+    --label=accountservice.plan=8e5ccac19749a04a \
     --container-label=accountservice.version=ba72c6b3cd990216 \
     --replicas=1 \
     --endpoint-mode=vip \
@@ -79,12 +79,12 @@ else
     --update-order=start-first \
     --update-parallelism=1 \
     --update-delay=0s \
-    --update-monitor=16s \
+    --update-monitor=22s \
     --update-max-failure-ratio=0 \
     --rollback-order=start-first \
     --rollback-parallelism=1 \
     --rollback-delay=0s \
-    --rollback-monitor=16s \
+    --rollback-monitor=22s \
     --rollback-max-failure-ratio=0 \
     --read-only \
     --cap-drop=ALL \

@@ -15,7 +15,6 @@ mod start;
 mod statistics;
 mod svg;
 mod throughput;
-pub(crate) mod training;
 
 use std::fs;
 use std::path::{Path, PathBuf};

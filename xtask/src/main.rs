@@ -24,7 +24,6 @@ mod interrupt;
 mod load;
 mod plan;
 mod preflight;
-mod profile;
 mod settings;
 mod soak;
 mod status;
@@ -63,12 +62,6 @@ enum Task {
         #[arg(long, value_name = "TRIPLE", value_parser = dist::TRIPLES)]
         target: Vec<String>,
     },
-    /// Record what the service does most, for `dist` to have it compiled accordingly
-    ///
-    /// To be done once after a new version of Rust, and when much of the code has changed. Takes some
-    /// minutes, and adds LLVM's tools by rustup.
-    #[cfg(target_os = "linux")]
-    Profile,
     /// Write infra/Dockerfile and infra/swarm.sh from infra/deploy.toml
     Emit {
         /// Write nothing; fail if they are stale
@@ -168,8 +161,6 @@ fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::Check => Ok(check::run()),
         Task::Dist { target } => dist::run(&target).map(done),
-        #[cfg(target_os = "linux")]
-        Task::Profile => bench::training::run().map(done),
         Task::Emit { check, out, flags } => {
             let out = out.unwrap_or_else(|| command::root().join("infra"));
             emit::run(&flags.settings()?, &out, check).map(done)

@@ -136,7 +136,7 @@ impl Default for Health {
             interval: Span(Duration::from_secs(3)),
             timeout: Span(Duration::from_secs(3)),
             probe_timeout: Span(Duration::from_secs(2)),
-            retries: 1,
+            retries: 2,
             start_period: Span(Duration::ZERO),
             start_interval: Span(Duration::ZERO),
         }
@@ -155,7 +155,7 @@ impl Default for Rollout {
             order: Order::Auto,
             parallelism: 1,
             delay: Span(Duration::ZERO),
-            monitor: Span(Duration::from_secs(16)),
+            monitor: Span(Duration::from_secs(22)),
             max_failure_ratio: 0.0,
         }
     }

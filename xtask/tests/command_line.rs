@@ -167,8 +167,9 @@ fn everything_that_makes_no_sense_is_said_at_once() {
           restart.stop_grace = "2s" is not above the 5s for which the service drains: it would be killed with requests in flight
           port = 0: no port can be published as 0
           update.order = "start-first" with publish = "host": the new container cannot have the port while the old one holds it
-          update.monitor = "5s" is not above 10s, the time a failure takes to be seen (start_period + retries * (interval + timeout) + 2s + stop_grace): a bad version would count as good
-          deadline = "20s" is not above rollback.monitor and 10s for a failure to be seen: deploy would give up before Swarm decides
+          update.monitor = "5s" is not above 16s, the time a failure takes to be seen (start_period + retries * (interval + timeout) + 2s + stop_grace): a bad version would count as good
+          deadline = "20s" is not above update.monitor and 16s for a failure to be seen: deploy would give up before Swarm decides
+          deadline = "20s" is not above rollback.monitor and 16s for a failure to be seen: deploy would give up before Swarm decides
           limits.data = "32M" is not below limits.memory = "16M": what is in /data counts as memory
           environment.ACCOUNTSERVICE_DATABASE: only /data can be written to
     "#]]);
