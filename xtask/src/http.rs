@@ -1,5 +1,5 @@
-//! One GET, for asking a deployed service from outside. The status, the head and the body are all
-//! that is looked at.
+//! One GET, for asking a deployed service from outside. The status and the body are all that is
+//! looked at.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,8 +11,6 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// Status line and headers.
-    pub(crate) head: String,
     pub(crate) body: String,
 }
 
@@ -27,5 +25,5 @@ pub(crate) fn get(address: &str, path: &str) -> Result<Answer> {
     let (head, body) = text.split_once("\r\n\r\n").context("the answer has no end of its head")?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
     let status = status.context("the answer has no status")?;
-    Ok(Answer { status, head: head.to_owned(), body: body.to_owned() })
+    Ok(Answer { status, body: body.to_owned() })
 }

@@ -1,9 +1,6 @@
 //! `cargo xtask`: builds, checks, ships and heals accountservice. This file reads the command line
 //! and hands over; each command lives in the file of its name.
 
-// It measures through epoll and `/proc`.
-#[cfg(target_os = "linux")]
-mod bench;
 mod check;
 mod command;
 mod converge;
@@ -11,25 +8,21 @@ mod deploy;
 mod destroy;
 mod dist;
 mod docker;
-mod e2e;
 mod elf;
 mod emit;
 mod exit;
-mod faults;
 mod flags;
 mod heal;
 mod http;
 mod image;
 mod interrupt;
-mod load;
 mod plan;
 mod preflight;
 mod settings;
-mod soak;
 mod status;
 mod step;
 mod units;
-mod witness;
+mod verify;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -119,26 +112,18 @@ enum Task {
         #[command(flatten)]
         names: Names,
     },
-    /// Play the whole life of the service on a real engine, under names of its own
-    E2e {
-        /// Take the binaries from here instead of building them
-        #[arg(long, value_name = "FOLDER")]
-        binaries: Option<PathBuf>,
-    },
+    /// Run the whole life of the service on a real engine, under names of its own
+    #[command(disable_help_flag = true)]
+    E2e(verify::Args),
     /// Put the static binaries through overload, faults and attacks, and print a table
-    Faults(faults::Args),
+    #[command(disable_help_flag = true)]
+    Faults(verify::Args),
     /// Measure the static binaries: throughput against a floor, memory, start, size, growth
-    ///
-    /// Every figure that has a goal is shown with it. A goal that is missed is no failure; a wrong or
-    /// a lost answer is. Needs Linux and two cores; takes five minutes, and an idle machine.
-    #[cfg(target_os = "linux")]
-    Bench(bench::Args),
-    /// The server that `bench` compares with
-    #[cfg(target_os = "linux")]
-    #[command(hide = true)]
-    Floor(bench::floor::Args),
+    #[command(disable_help_flag = true)]
+    Bench(verify::Args),
     /// Run the image in a container under load, and see that memory and descriptors stay flat
-    Soak(soak::Args),
+    #[command(disable_help_flag = true)]
+    Soak(verify::Args),
     /// Remove the service and wait until it is gone
     Destroy {
         /// Remove its network and its images too
@@ -175,13 +160,10 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Heal { budget, json, names } => {
             heal::run(&names.settings()?, budget, json).map(Exit::into)
         }
-        Task::E2e { binaries } => e2e::run(binaries.as_deref()).map(done),
-        Task::Faults(args) => faults::run(&args),
-        #[cfg(target_os = "linux")]
-        Task::Bench(args) => bench::run(&args),
-        #[cfg(target_os = "linux")]
-        Task::Floor(args) => bench::floor::run(&args).map(done),
-        Task::Soak(args) => soak::run(&args),
+        Task::E2e(args) => verify::run("e2e", &args),
+        Task::Faults(args) => verify::run("faults", &args),
+        Task::Bench(args) => verify::run("bench", &args),
+        Task::Soak(args) => verify::run("soak", &args),
         Task::Destroy { all, names } => destroy::run(&names.settings()?, all).map(Exit::into),
     }
 }

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::docker::docker;
+use crate::command::read;
+use crate::docker::{docker, json};
 use crate::http;
 
 /// The pause between two rounds: a bounded load that sees any gap a person would.
@@ -80,10 +81,9 @@ impl Witness {
 /// bridge by which an overlay network's containers reach the outside.
 pub(crate) fn addresses(service: &str) -> Result<Vec<(String, String)>> {
     let filter = format!("--filter=label=com.docker.swarm.service.name={service}");
-    let ours = docker(["ps", "--quiet", "--no-trunc"]).args([filter]).read()?;
-    let inspect =
-        docker(["network", "inspect", "--format={{json .Containers}}", "docker_gwbridge"]);
-    let bridge: Value = serde_json::from_str(&inspect.read()?)?;
+    let ours = read(docker(["ps", "--quiet", "--no-trunc"]).arg(filter))?;
+    let inspect = ["network", "inspect", "--format={{json .Containers}}", "docker_gwbridge"];
+    let bridge: Value = json(&mut docker(inspect))?;
     let bridge = bridge.as_object().context("docker_gwbridge has no containers")?;
     let ours = ours.lines().filter_map(|id| {
         let address = bridge.get(id)?.get("IPv4Address")?.as_str()?.split('/').next()?;

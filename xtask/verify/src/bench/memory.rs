@@ -24,7 +24,7 @@ const GROWTH: Goal = Goal::AtMost(100.0);
 
 pub(super) fn run(bench: &Bench) -> Result<Findings> {
     let kib = |name: &str, value| Figure::new(PART, name, value, "KiB");
-    let start = |folder| Server::ours(&bench.dist.service, folder, &[], &bench.cores.0);
+    let start = |folder| Server::ours(&bench.artifacts.service, folder, &[], &bench.cores.0);
     let folder = bench.folder(PART)?;
     let server = start(&folder)?;
     let fresh = float(server.memory_at_rest()?);

@@ -20,7 +20,7 @@ pub(super) fn run(bench: &Bench) -> Result<Findings> {
         let folder = bench.database(accounts)?;
         let args = [format!("--accounts={accounts}"), "--workers=1".to_owned()];
         let args = args.each_ref().map(String::as_str);
-        servers.push(Server::ours(&bench.dist.service, &folder, &args, &[core])?);
+        servers.push(Server::ours(&bench.artifacts.service, &folder, &args, &[core])?);
     }
     let memory = |name: &str, figures: &mut Vec<Figure>| {
         for (accounts, server) in accounts.iter().zip(&servers) {

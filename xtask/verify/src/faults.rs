@@ -21,8 +21,8 @@ use std::{fs, thread};
 use anyhow::{Context, Result, ensure};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-use crate::command::{Cmd, target};
-use crate::dist::{self, Dist};
+use crate::artifacts::Artifacts;
+use crate::command::{command, read, target};
 use crate::interrupt::Interrupt;
 
 pub(crate) use process::{descriptors, memory};
@@ -72,7 +72,7 @@ impl std::error::Error for Skipped {}
 
 /// What the faults share.
 struct Scene {
-    dist: Dist,
+    artifacts: Artifacts,
     folder: PathBuf,
     long: bool,
     seed: u64,
@@ -102,7 +102,7 @@ impl Scene {
 
     /// The service with a database in this folder, on a port of the system's choice.
     fn service(&self, folder: &Path, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.dist.service);
+        let mut command = Command::new(&self.artifacts.service);
         command.current_dir(folder).args(["--port=0", "--address=127.0.0.1"]).args(args);
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ACCOUNTSERVICE_")) {
             command.env_remove(name);
@@ -122,7 +122,7 @@ impl Scene {
     fn probe(&self, at: SocketAddr) -> Result<(Option<i32>, String, Duration)> {
         let start = Instant::now();
         let port = format!("-port={}", at.port());
-        let output = Command::new(&self.dist.probe).arg(port).output()?;
+        let output = Command::new(&self.artifacts.probe).arg(port).output()?;
         let said = String::from_utf8_lossy(&output.stderr).into_owned();
         Ok((output.status.code(), said, start.elapsed()))
     }
@@ -157,8 +157,7 @@ impl Drop for Scene {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    ensure!(cfg!(target_os = "linux"), "faults needs Linux: it looks at processes through /proc");
-    let dist = dist::for_arch(arch(), None)?;
+    let artifacts = Artifacts::get(None)?;
     let faults = GROUPS.into_iter().flatten().filter(|(name, _)| name.contains(&args.only));
     let faults: Vec<_> = faults.collect();
     ensure!(!faults.is_empty(), "no fault has {:?} in its name", args.only);
@@ -169,7 +168,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     end_when_interrupted(folder.clone())?;
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let seed = args.seed.unwrap_or(now.as_secs());
-    let scene = Scene { dist, folder, long: args.long, seed, done: RefCell::default() };
+    let scene = Scene { artifacts, folder, long: args.long, seed, done: RefCell::default() };
     let (start, mut rows, mut failed) = (Instant::now(), String::new(), 0);
     for (number, (name, fault)) in faults.iter().enumerate() {
         eprintln!("--- {} of {}: {name}", number + 1, faults.len());
@@ -193,15 +192,6 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// How Docker spells the architecture of this machine.
-pub(crate) fn arch() -> &'static str {
-    match std::env::consts::ARCH {
-        "x86_64" => "amd64",
-        "aarch64" => "arm64",
-        other => other,
-    }
-}
-
 /// What is in the way of being ended may be anywhere, so that this does not wait for it.
 pub(crate) fn end_when_interrupted(folder: PathBuf) -> Result<()> {
     let interrupt = Interrupt::listen()?;
@@ -216,12 +206,14 @@ pub(crate) fn end_when_interrupted(folder: PathBuf) -> Result<()> {
 }
 
 fn report(args: &Args, seed: u64, rows: &str, took: Duration) -> String {
-    let read =
-        |cmd: Cmd| cmd.read().map_or_else(|_| "unknown".to_owned(), |said| said.trim().to_owned());
-    let kernel = read(Cmd::new("uname", ["--kernel-release"]));
+    let read = |program: &str, args: &[&str]| {
+        let text = read(&mut command(program, args));
+        text.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+    };
+    let kernel = read("uname", &["--kernel-release"]);
     // What comes after the first dash is the name that somebody gave to a build.
     let kernel = kernel.split('-').next().unwrap_or_default();
-    let commit = read(Cmd::new("git", ["rev-parse", "--short", "HEAD"]));
+    let commit = read("git", &["rev-parse", "--short", "HEAD"]);
     let cores = thread::available_parallelism().map_or(0, usize::from);
     let long = if args.long { " --long" } else { "" };
     format!(

@@ -4,17 +4,17 @@
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::command::{Cmd, target};
-use crate::docker::{Container, Service, Swarm, docker};
+use crate::command::{command, read, show, target, xtask};
+use crate::docker::{Container, Swarm, docker, is_updating};
 use crate::interrupt::Interrupt;
 use crate::witness::{Witness, addresses};
-use crate::{http, image};
+use crate::{http, settings};
 
 /// The service, its network and, with a suffix, its image.
 const NAME: &str = "accountservice-e2e";
@@ -80,9 +80,9 @@ pub(crate) fn run(binaries: Option<&Path>) -> Result<()> {
 impl Scene {
     fn set(binaries: Option<&Path>) -> Result<Self> {
         let swarm = Swarm::ask().context("e2e needs an engine; .ci/run starts one")?;
-        let leave_swarm = swarm.state == "inactive";
+        let leave_swarm = swarm.local_node_state == "inactive";
         if leave_swarm {
-            docker(["swarm", "init", "--advertise-addr=127.0.0.1"]).read()?;
+            read(&mut docker(["swarm", "init", "--advertise-addr=127.0.0.1"]))?;
         }
         let folder = target().join("e2e/infra");
         std::fs::create_dir_all(&folder)?;
@@ -95,15 +95,15 @@ impl Scene {
         Ok(scene)
     }
 
-    /// This program under the names of the test, with a settings file of this content.
-    fn command(&self, args: &[&str], config: &str) -> Result<Cmd> {
+    /// xtask under the names of the test, with these settings changed.
+    fn command(&self, args: &[&str], changes: &str) -> Result<Command> {
         let file = self.folder.join("deploy.toml");
-        std::fs::write(&file, config)?;
-        let program = std::env::current_exe()?.display().to_string();
+        std::fs::write(&file, settings::changed(changes)?)?;
         let takes_binaries = ["deploy", "image"].contains(&args[0]);
         let binaries = self.binaries.as_ref().filter(|_| takes_binaries);
         let image = format!("{NAME}/accountservice");
-        let command = Cmd::new(&program, args.iter().copied())
+        let mut command = xtask(args);
+        command
             .args(["--config", &file.display().to_string(), "--service", NAME])
             .args(["--network", NAME, "--image", &image])
             .args(binaries.map(|path| format!("--binaries={}", path.display())));
@@ -112,7 +112,7 @@ impl Scene {
 
     /// Runs it to its end.
     fn cargo_xtask(&self, args: &[&str], config: &str) -> Result<Ended> {
-        let output = self.command(args, config)?.command().stderr(Stdio::inherit()).output()?;
+        let output = self.command(args, config)?.stderr(Stdio::inherit()).output()?;
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         print!("{said}");
         Ok(Ended { what: args.join(" "), code: output.status.code(), said })
@@ -134,7 +134,7 @@ impl Drop for Scene {
     fn drop(&mut self) {
         let _ = self.cargo_xtask(&["destroy", "--all"], "");
         if self.leave_swarm {
-            let _ = docker(["swarm", "leave", "--force"]).read();
+            let _ = read(&mut docker(["swarm", "leave", "--force"]));
         }
     }
 }
@@ -155,21 +155,18 @@ impl Ended {
 
 fn deploys(scene: &Scene) -> Result<String> {
     scene.host_port(&[])?.expect(0)?;
-    let status = docker(["ps", "--format={{.Status}}"])
-        .args([format!("--filter=label=com.docker.swarm.service.name={NAME}")])
-        .read()?;
+    let filter = format!("--filter=label=com.docker.swarm.service.name={NAME}");
+    let status = read(docker(["ps", "--format={{.Status}}"]).arg(filter))?;
     ensure!(status.contains("(healthy)"), "docker ps says {status}");
     Ok(format!("docker ps: {}", status.trim()))
 }
 
 fn the_image_is_small(_: &Scene) -> Result<String> {
     let image = the_image()?;
-    let size = docker(["image", "inspect", "--format={{.Size}}", &image]).read()?;
+    let size = read(&mut docker(["image", "inspect", "--format={{.Size}}", &image]))?;
     let size: u64 = size.trim().parse()?;
     ensure!(size <= IMAGE_CEILING, "the image has {size} bytes, over {IMAGE_CEILING}");
-    let file = |name| std::fs::metadata(image::context().join(name)).map(|file| file.len());
-    let (service, probe) = (file("accountservice")?, file("healthchecker")?);
-    Ok(format!("{size} bytes: accountservice {service}, healthchecker {probe}"))
+    Ok(format!("{size} bytes"))
 }
 
 fn answers(scene: &Scene) -> Result<String> {
@@ -191,28 +188,24 @@ fn answers(scene: &Scene) -> Result<String> {
 }
 
 fn is_confined(_: &Scene) -> Result<String> {
-    let id = the_container()?.id;
-    let found: Value =
-        serde_json::from_str(&docker(["inspect", "--format={{json .}}", &id]).read()?)?;
-    let host = &found["HostConfig"];
-    ensure!(found["Config"]["User"] == "10001:10001", "it runs as {}", found["Config"]["User"]);
-    ensure!(host["ReadonlyRootfs"] == true, "its root can be written to");
-    ensure!(host["CapDrop"][0] == "ALL", "it keeps capabilities");
-    ensure!(host["Privileged"] == false, "it is privileged");
+    let Container { config, host_config: host, .. } = the_container()?;
+    ensure!(config.user == "10001:10001", "it runs as {}", config.user);
+    ensure!(host.readonly_rootfs, "its root can be written to");
+    ensure!(host.cap_drop == ["ALL"], "it keeps capabilities");
+    ensure!(!host.privileged, "it is privileged");
     Ok("user 10001, read-only root, no capabilities".to_owned())
 }
 
 fn stops(_: &Scene) -> Result<String> {
-    let id = docker(["run", "--detach", "--read-only", "--tmpfs=/data", "--cap-drop=ALL"])
-        .args([the_image()?])
-        .read()?;
+    let mut run = docker(["run", "--detach", "--read-only", "--tmpfs=/data", "--cap-drop=ALL"]);
+    let id = read(run.arg(the_image()?))?;
     let id = id.trim();
-    let ready = docker(["exec", id, "/healthchecker", "-port=6767", "--wait=10s"]).read();
+    let ready = read(&mut docker(["exec", id, "/healthchecker", "-port=6767", "--wait=10s"]));
     let start = Instant::now();
-    let stopped = docker(["stop", "--time=10", id]).read();
+    let stopped = read(&mut docker(["stop", "--time=10", id]));
     let seconds = start.elapsed().as_secs_f64();
-    let code = docker(["wait", id]).read();
-    docker(["rm", "--force", id]).read()?;
+    let code = read(&mut docker(["wait", id]));
+    read(&mut docker(["rm", "--force", id]))?;
     ready?;
     stopped?;
     ensure!(code?.trim() == "0", "its exit status is not 0");
@@ -233,7 +226,7 @@ fn heals(scene: &Scene) -> Result<String> {
     scene.cargo_xtask(&["heal", "--budget=20s"], "")?.expect(0)?;
     let after = the_container()?;
     ensure!(after.id != before, "the container is the same");
-    ensure!(after.health == "healthy", "the new container is {}", after.health);
+    ensure!(after.state.health.status == "healthy", "the new container is not healthy");
     Ok("a new container".to_owned())
 }
 
@@ -249,7 +242,7 @@ fn script_agrees(scene: &Scene) -> Result<String> {
     let out = format!("--out={}", scene.folder.display());
     scene.inside(&["emit", &out], "")?.expect(0)?;
     let script = scene.folder.join("swarm.sh").display().to_string();
-    Cmd::new("sh", [&script, image.trim()]).read()?;
+    read(&mut command("sh", [&script, image.trim()]))?;
     let said = scene.inside(&["deploy"], "")?.expect(0)?;
     ensure!(said.starts_with("No change"), "deploy after the script says: {said}");
     Ok("deploy found nothing to change".to_owned())
@@ -259,9 +252,8 @@ fn rolls(scene: &Scene) -> Result<String> {
     let before = the_container()?.id;
     let witness = Witness::of_any(NAME);
     let config = format!("{NEXT}{QUICK}");
-    let mut killed =
-        scene.command(&[&["deploy"], &INSIDE[..]].concat(), &config)?.command().spawn()?;
-    while !Service::find(NAME)?.is_some_and(|service| service.is_updating()) {
+    let mut killed = scene.command(&[&["deploy"], &INSIDE[..]].concat(), &config)?.spawn()?;
+    while !is_updating(NAME)? {
         ensure!(killed.try_wait()?.is_none(), "deploy ended without an update");
     }
     killed.kill()?;
@@ -288,7 +280,7 @@ fn scales_and_heals(scene: &Scene) -> Result<String> {
     let before = addresses(NAME)?;
     ensure!(before.len() == 3, "there are {} containers, not 3", before.len());
     // Heal takes the first that it finds; each of the others must answer throughout.
-    let first = Container::of(NAME, false)?.into_iter().next().context("no container")?.id;
+    let first = Container::of(NAME)?.into_iter().next().context("no container")?.id;
     let others = before.into_iter().filter(|(id, _)| *id != first);
     let witness = Witness::of_each(others.map(|(_, address)| address).collect());
     let said = scene.cargo_xtask(&["heal", "--json", "--budget=1s"], QUICK)?;
@@ -302,15 +294,15 @@ fn scales_and_heals(scene: &Scene) -> Result<String> {
 fn destroys(scene: &Scene) -> Result<String> {
     scene.cargo_xtask(&["destroy", "--all"], "")?.expect(0)?;
     let left = [
-        docker(["service", "ls", "--quiet", "--filter"]).args([format!("name={NAME}")]),
-        docker(["ps", "--all", "--quiet", "--filter"]).args([format!("name={NAME}")]),
-        docker(["network", "ls", "--quiet", "--filter"]).args([format!("name={NAME}")]),
-        docker(["image", "ls", "--quiet"]).args([format!("{NAME}/accountservice")]),
+        docker(["service", "ls", "--quiet", "--filter", &format!("name={NAME}")]),
+        docker(["ps", "--all", "--quiet", "--filter", &format!("name={NAME}")]),
+        docker(["network", "ls", "--quiet", "--filter", &format!("name={NAME}")]),
+        docker(["image", "ls", "--quiet", &format!("{NAME}/accountservice")]),
     ];
-    for question in left {
-        let answer = question.read()?;
+    for mut question in left {
+        let answer = read(&mut question)?;
         if !answer.trim().is_empty() {
-            bail!("`{question}` still finds {}", answer.trim());
+            bail!("`{}` still finds {}", show(&question), answer.trim());
         }
     }
     Ok("no service, container, network or image".to_owned())
@@ -322,14 +314,13 @@ const BAD: &str = "environment.ACCOUNTSERVICE_PORT = \"6766\"";
 const NEXT: &str = "environment.ACCOUNTSERVICE_LOG_FORMAT = \"json\"";
 
 fn the_image() -> Result<String> {
-    let list = docker(["image", "ls", "--format={{.Repository}}:{{.Tag}}"])
-        .args([format!("{NAME}/accountservice")])
-        .read()?;
+    let mut list = docker(["image", "ls", "--format={{.Repository}}:{{.Tag}}"]);
+    let list = read(list.arg(format!("{NAME}/accountservice")))?;
     list.lines().next().map(str::to_owned).context("there is no image")
 }
 
 fn the_container() -> Result<Container> {
-    let mut containers = Container::of(NAME, false)?;
+    let mut containers = Container::of(NAME)?;
     ensure!(containers.len() == 1, "there are {} containers, not 1", containers.len());
     containers.pop().context("there is no container")
 }

@@ -216,7 +216,7 @@ fn serve(listener: &TcpListener, attack: Attack, over: &AtomicBool) -> usize {
 
 /// Exit status, the most memory seen in KiB, and the lines it said.
 fn probe(scene: &Scene, port: u16) -> Result<(Option<i32>, u64, Vec<String>)> {
-    let mut command = Command::new(&scene.dist.probe);
+    let mut command = Command::new(&scene.artifacts.probe);
     let mut process = Process::start(command.arg(format!("-port={port}")))?;
     let (start, mut most) = (Instant::now(), 0);
     while !process.has_ended()? && start.elapsed() < 2 * DEADLINE {

@@ -1,14 +1,13 @@
 //! What is proven by tests inside a process, where a store can be made to fail at will and a parser be
 //! fed byte by byte. They run as they are, and are counted.
 
-use std::process::Command;
 use std::time::Duration;
 
 use anyhow::ensure;
 
 use super::process::Process;
 use super::{Fault, Observed, Scene, Skipped};
-use crate::command::{Cmd, root};
+use crate::command::{command, root, show};
 
 pub(super) const FAULTS: [Fault; 5] = [
     ("Tests: the store fails, panics, is slow, is stuck", |scene| host(scene, "store_faults")),
@@ -31,10 +30,10 @@ fn host(scene: &Scene, name: &str) -> Observed {
 }
 
 fn run(scene: &Scene, what: &[&str]) -> Observed {
-    let cargo = Cmd::new("cargo", ["test", "--locked", "--quiet"]).args(what.iter().copied());
-    scene.does(format!("`{cargo}`"));
-    let mut command: Command = cargo.command();
-    let mut process = Process::start(&mut command)?;
+    let mut cargo = command("cargo", ["test", "--locked", "--quiet"]);
+    cargo.args(what);
+    scene.does(format!("`{}`", show(&cargo)));
+    let mut process = Process::start(&mut cargo)?;
     let status = process.ends_within(TIME)?;
     let results = process.said.iter().filter(|line| line.starts_with("test result: "));
     let passed = results

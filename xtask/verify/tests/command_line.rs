@@ -1,11 +1,9 @@
 //! The command line of `bench`, as far as it can be told without measuring.
 
-#![cfg(target_os = "linux")]
-
 use std::process::Command;
 
-fn xtask(args: &[&str]) -> (Option<i32>, String) {
-    let output = Command::new(env!("CARGO_BIN_EXE_xtask")).args(args).output().unwrap();
+fn verify(args: &[&str]) -> (Option<i32>, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_verify")).args(args).output().unwrap();
     let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
     (output.status.code(), said)
 }
@@ -24,7 +22,7 @@ fn what_cannot_be_measured_is_told_before_anything_is_built() {
         (&["size", "--svg=a.svg"], 1, "--svg draws the throughput, which is not measured"),
         (&["size", "--json=/nowhere/a.json"], 1, "there is no folder for /nowhere/a.json"),
     ] {
-        let (ended, said) = xtask(&[&["bench"], args].concat());
+        let (ended, said) = verify(&[&["bench"], args].concat());
         assert!(said.contains(message), "{args:?}: {said}");
         assert!(!said.contains("Building"), "{args:?}: {said}");
         assert_eq!(ended, Some(code), "{args:?}");
@@ -33,7 +31,7 @@ fn what_cannot_be_measured_is_told_before_anything_is_built() {
 
 #[test]
 fn help_tells_the_parts_the_columns_and_the_exit_statuses() {
-    let (code, help) = xtask(&["bench", "--help"]);
+    let (code, help) = verify(&["bench", "--help"]);
     assert_eq!(code, Some(0));
     for part in ["throughput", "cores", "connections", "growth", "memory", "start", "size"] {
         assert!(help.contains(&format!("- {part}:")), "{part} is not in {help}");
@@ -45,6 +43,6 @@ fn help_tells_the_parts_the_columns_and_the_exit_statuses() {
 
 #[test]
 fn the_floor_is_nobody_elses_business() {
-    let (_, help) = xtask(&["--help"]);
+    let (_, help) = verify(&["--help"]);
     assert!(help.contains("  bench ") && !help.contains("  floor "), "{help}");
 }

@@ -74,7 +74,7 @@ pub(super) fn two_cores(bench: &Bench) -> Result<Findings> {
 pub(super) fn connections(bench: &Bench) -> Result<Findings> {
     let Cores([core, _]) = bench.cores;
     let folder = bench.folder("connections")?;
-    let server = Server::ours(&bench.dist.service, &folder, &["--workers=1"], &[core])?;
+    let server = Server::ours(&bench.artifacts.service, &folder, &["--workers=1"], &[core])?;
     let entries = [1, 64, 1_024, 8_192].map(|connections| Entry {
         setting: format!("{connections} connection{}", if connections > 1 { "s" } else { "" }),
         server: &server,
@@ -125,7 +125,7 @@ fn compare<'a>(
 fn servers(bench: &Bench, part: &str, workers: usize, cores: &[usize]) -> Result<Vec<Server>> {
     let folder = bench.folder(part)?;
     let args = [format!("--workers={workers}")];
-    let ours = Server::ours(&bench.dist.service, &folder, &[&args[0]], cores)?;
+    let ours = Server::ours(&bench.artifacts.service, &folder, &[&args[0]], cores)?;
     let floor = Server::floor(&ours, workers, cores)?;
     let mut servers = vec![ours, floor];
     for rival in &bench.rivals {

@@ -8,7 +8,7 @@ use std::thread;
 use serde::Serialize;
 
 use super::statistics::range;
-use crate::command::Cmd;
+use crate::command::{command, read};
 
 /// All of it.
 #[derive(Serialize)]
@@ -109,22 +109,23 @@ impl Figure {
 
 impl Machine {
     pub(super) fn look(folder: &Path) -> Self {
-        let read = |cmd: Cmd| {
-            cmd.read().map_or_else(|_| "unknown".to_owned(), |said| said.trim().to_owned())
+        let read = |program: &str, args: &[&str]| {
+            let text = read(&mut command(program, args));
+            text.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
         };
         let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
         let model = cpus.lines().find(|line| line.starts_with("model name"));
         let model = model.and_then(|line| line.split_once(": "));
         let folder = folder.display().to_string();
-        let kernel = read(Cmd::new("uname", ["--kernel-release"]));
+        let kernel = read("uname", &["--kernel-release"]);
         Self {
             cpu: model.map_or("unknown", |(_, model)| model).to_owned(),
             cores: thread::available_parallelism().map_or(0, usize::from),
             // What comes after the first dash is the name that somebody gave to a build.
             kernel: kernel.split('-').next().unwrap_or_default().to_owned(),
             architecture: std::env::consts::ARCH,
-            file_system: read(Cmd::new("stat", ["--file-system", "--format=%T", &folder])),
-            commit: read(Cmd::new("git", ["rev-parse", "--short", "HEAD"])),
+            file_system: read("stat", &["--file-system", "--format=%T", &folder]),
+            commit: read("git", &["rev-parse", "--short", "HEAD"]),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::command::Cmd;
+use crate::command::{command, read};
 
 /// What a rival's name ends with that is only there where requests are pipelined.
 pub(super) const PIPELINED: &str = "+pf";
@@ -59,9 +59,8 @@ impl Rival {
         missing.dedup();
         if !missing.is_empty() {
             eprintln!("Building {}; this takes some minutes.", missing.join(", "));
-            Cmd::new(&script.display().to_string(), missing)
-                .env("CARGO_TARGET_DIR", target.display().to_string())
-                .read()?;
+            let build = &mut command(&script.display().to_string(), missing);
+            read(build.env("CARGO_TARGET_DIR", &target))?;
         }
         match rivals.iter().find(|rival| !rival.binary.exists()) {
             Some(rival) => bail!("{} did not build {}", script.display(), rival.binary.display()),

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::command::Cmd;
+use crate::command::{command, read};
 
 /// How long anything may take to start or to end that is not meant to take its time.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -33,7 +33,7 @@ pub(crate) fn end_all()
         let _ = signal(*id, Signal::SIGKILL);
     }
     for at in &*mounts {
-        let _ = Cmd::new("umount", ["--lazy", &at.display().to_string()]).output();
+        let _ = command("umount", ["--lazy".as_ref(), at.as_os_str()]).output();
     }
     (living, mounts)
 }
@@ -149,7 +149,7 @@ impl Process {
     /// Cuts the number of descriptors that it may open.
     pub(crate) fn limit_descriptors(&self, most: u64) -> Result<()> {
         let (id, limit) = (self.id().to_string(), format!("--nofile={most}:{most}"));
-        Cmd::new("prlimit", ["--pid", &id, &limit]).read().map(drop)
+        read(&mut command("prlimit", ["--pid", &id, &limit])).map(drop)
     }
 
     /// Processor time so far, in user and system mode. The unit of `/proc` is 10 ms.
@@ -206,21 +206,21 @@ impl Mount {
         let mut mounts = lock(&MOUNTS);
         fs::create_dir_all(&path)?;
         let options = format!("--options=size={size}");
-        Cmd::new("mount", ["--types=tmpfs", &options, "tmpfs", &path.display().to_string()])
-            .read()?;
+        let place = path.display().to_string();
+        read(&mut command("mount", ["--types=tmpfs", &options, "tmpfs", &place]))?;
         mounts.insert(path.clone());
         Ok(Self(path))
     }
 
     pub(crate) fn make_read_only(&self) -> Result<()> {
         let path = self.0.display().to_string();
-        Cmd::new("mount", ["--options=remount,ro", &path]).read().map(drop)
+        read(&mut command("mount", ["--options=remount,ro", &path])).map(drop)
     }
 }
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        let _ = Cmd::new("umount", [self.0.display().to_string()]).output();
+        let _ = command("umount", [&self.0]).output();
         lock(&MOUNTS).remove(&self.0);
     }
 }

@@ -28,10 +28,10 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use self::peers::Rival;
 use self::report::{Figure, Machine, Report, Row};
 use self::server::{Cores, service, stop};
+use crate::artifacts::Artifacts;
 use crate::command::target;
-use crate::dist::{self, Dist};
+use crate::faults::end_when_interrupted;
 use crate::faults::process::Process;
-use crate::faults::{arch, end_when_interrupted};
 
 const HELP: &str = "\
 Settings: l64 and l512 are 64 and 512 keep-alive connections with one request at a time, lpipe16 is 64
@@ -124,7 +124,7 @@ struct Findings {
 
 /// What the parts share.
 struct Bench {
-    dist: Dist,
+    artifacts: Artifacts,
     rivals: Vec<Rival>,
     cores: Cores,
     rounds: usize,
@@ -151,8 +151,11 @@ impl Bench {
         let folder = self.folder(&format!("accounts-{accounts}"))?;
         eprintln!("  seeding {accounts} accounts; a million takes some 7 s");
         let accounts = format!("--accounts={accounts}");
-        let mut process =
-            Process::start(&mut service(Command::new(&self.dist.service), &folder, &[&accounts]))?;
+        let mut process = Process::start(&mut service(
+            Command::new(&self.artifacts.service),
+            &folder,
+            &[&accounts],
+        ))?;
         process.says("Starting HTTP service at ", Duration::from_mins(30))?;
         stop(process)?;
         Ok(folder)
@@ -179,16 +182,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Some(folder) => Rival::all(folder, &args.only)?,
         None => Vec::new(),
     };
-    let dist = dist::for_arch(arch(), args.binaries.as_deref())?;
-    let dist =
-        Dist { service: fs::canonicalize(dist.service)?, probe: fs::canonicalize(dist.probe)? };
+    let artifacts = Artifacts::get(args.binaries.as_deref())?;
     let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     let folder = args.folder.clone().unwrap_or_else(target).join("bench");
     let folder = std::path::absolute(folder.join(std::process::id().to_string()))?;
     end_when_interrupted(folder.clone())?;
     let (rounds, time) = (args.rounds, args.seconds);
-    let bench = Bench { dist, rivals, cores, rounds, time, long: args.long, folder };
+    let bench = Bench { artifacts, rivals, cores, rounds, time, long: args.long, folder };
     let mut report = Report {
         machine: Machine::look(&bench.folder("databases")?),
         command: std::env::args().skip(1).collect(),

@@ -7,16 +7,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde::Deserialize;
 
-use crate::command::root;
-use crate::docker::{Engine, docker};
+use crate::command::{read, read_loudly, xtask};
+use crate::docker::{self, docker};
 use crate::faults::{descriptors, memory};
 use crate::interrupt::Interrupt;
 use crate::load::{Crowd, Manner, Tally, per_second};
-use crate::settings::Settings;
-use crate::units::Span;
-use crate::{dist, http, image};
+use crate::{http, settings};
 
 const IMAGE: &str = "accountservice-soak/accountservice";
 /// Connections that are kept, and the threads that drive them.
@@ -42,20 +40,15 @@ struct Sample {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let engine = Engine::ask().context("soak needs an engine that `docker` can reach")?;
-    let mut settings = Settings::read(&root().join("infra/deploy.toml"))?;
-    IMAGE.clone_into(&mut settings.image);
-    let dist = dist::for_arch(&engine.arch, None)?;
-    let image = image::prepare(&settings, &dist, engine.api)?;
-    image::build(&settings, &image)?;
-
+    let limits = settings::committed()?.remove("limits").context("deploy.toml has no limits")?;
+    let image = read_loudly(&mut xtask(["image", "--image", IMAGE]))?;
+    let image = image.trim();
     let interrupt = Interrupt::listen()?;
-    let container = Container::start(&settings, &image)?;
+    let container = Container::start(&limits.try_into()?, image)?;
     let time = Duration::from_secs(60 * args.minutes);
     eprintln!(
-        "Soaking {image} for {} at {}: {CLIENTS} keep-alive clients and new ones.",
-        Span(time),
-        container.at
+        "Soaking {image} for {} min at {}: {CLIENTS} keep-alive clients and new ones.",
+        args.minutes, container.at
     );
     let crowd = Crowd::gather(container.at, CLIENTS, THREADS, Manner::Change);
     let every = Duration::from_secs(if args.minutes < 5 { 2 } else { 10 });
@@ -138,6 +131,15 @@ fn verdict(samples: &[Sample], rest: Sample) -> Vec<String> {
     failures
 }
 
+/// As deploy.toml has them, in Docker's units.
+#[derive(Deserialize)]
+struct Limits {
+    memory: String,
+    cpus: f64,
+    pids: u32,
+    data: String,
+}
+
 /// Removed by its id when it is no longer needed.
 struct Container {
     id: String,
@@ -148,30 +150,28 @@ struct Container {
 
 impl Container {
     /// Runs the image confined as deploy does.
-    fn start(settings: &Settings, image: &str) -> Result<Self> {
-        let limits = &settings.limits;
-        let id = docker(["run", "--detach", "--read-only", "--cap-drop=ALL"])
-            .args([
-                format!("--tmpfs=/data:size={},mode=1777", limits.data.0),
-                format!("--memory={}", limits.memory.0),
-                format!("--memory-swap={}", limits.memory.0),
-                format!("--cpus={}", limits.cpus),
-                format!("--pids-limit={}", limits.pids),
-                "--env=ACCOUNTSERVICE_METRICS_PORT=6768".to_owned(),
-                image.to_owned(),
-            ])
-            .read()?;
+    fn start(limits: &Limits, image: &str) -> Result<Self> {
+        let mut run = docker(["run", "--detach", "--read-only", "--cap-drop=ALL"]);
+        run.args([
+            format!("--tmpfs=/data:size={},mode=1777", limits.data),
+            format!("--memory={}", limits.memory),
+            format!("--memory-swap={}", limits.memory),
+            format!("--cpus={}", limits.cpus),
+            format!("--pids-limit={}", limits.pids),
+            "--env=ACCOUNTSERVICE_METRICS_PORT=6768".to_owned(),
+            image.to_owned(),
+        ]);
+        let id = read(&mut run)?;
         let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
         let id = id.trim().to_owned();
         let mut container = Self { id, at: nowhere, metrics: nowhere, process: 0 };
-        docker(["exec", &container.id, "/healthchecker", "-port=6767", "--wait=20s"]).read()?;
+        read(&mut docker(["exec", &container.id, "/healthchecker", "-port=6767", "--wait=20s"]))?;
         let found = container.inspect()?;
-        let address = found["NetworkSettings"]["IPAddress"].as_str().unwrap_or_default();
-        let address = address.parse().context("the container has no address on the bridge")?;
+        let address = found.network_settings.ip_address.parse();
+        let address = address.context("the container has no address on the bridge")?;
         container.at = SocketAddr::new(address, 6767);
         container.metrics = SocketAddr::new(address, 6768);
-        let process = found["State"]["Pid"].as_u64().unwrap_or_default();
-        container.process = u32::try_from(process)?;
+        container.process = found.state.pid;
         http::get(&container.at.to_string(), "/health").with_context(|| {
             format!(
                 "the container is not reached at {}: the engine must be on this machine",
@@ -181,10 +181,8 @@ impl Container {
         Ok(container)
     }
 
-    fn inspect(&self) -> Result<Value> {
-        let text =
-            docker(["inspect", "--type=container", "--format={{json .}}", &self.id]).read()?;
-        serde_json::from_str(&text).context("cannot understand what `docker inspect` printed")
+    fn inspect(&self) -> Result<docker::Container> {
+        docker::Container::find(&self.id)
     }
 
     fn sample(&self) -> Result<Sample> {
@@ -195,23 +193,21 @@ impl Container {
             let descriptors = descriptors(self.process).ok().map(|count| count as u64);
             return Ok(Sample { memory, descriptors });
         }
-        let stats = docker(["stats", "--no-stream", "--format={{.MemUsage}}", &self.id]).read()?;
+        let stats =
+            read(&mut docker(["stats", "--no-stream", "--format={{.MemUsage}}", &self.id]))?;
         let memory = kib(&stats).with_context(|| format!("cannot read {stats:?}"))?;
         Ok(Sample { memory, descriptors: None })
     }
 
     /// What is wrong with it at the end.
     fn wrong(&self, metrics: bool) -> Result<Vec<String>> {
-        let state = self.inspect()?;
-        let health = state["State"]["Health"]["Status"].as_str().unwrap_or_default();
-        let failing = state["State"]["Health"]["FailingStreak"].as_u64().unwrap_or_default();
-        let process = state["State"]["Pid"].as_u64();
-        let restarts = state["RestartCount"].as_u64().unwrap_or_default();
+        let docker::Container { state, restart_count: restarts, .. } = self.inspect()?;
+        let (health, failing) = (&state.health.status, state.health.failing_streak);
         println!("container: {health}, {failing} failed probes in a row, {restarts} restarts");
         let checks = [
             (health == "healthy" && failing == 0, "the container is not healthy"),
-            (process == Some(self.process.into()) && restarts == 0, "the container was restarted"),
-            (state["State"]["OOMKilled"] == false, "the container ran out of memory"),
+            (state.pid == self.process && restarts == 0, "the container was restarted"),
+            (!state.oom_killed, "the container ran out of memory"),
             (metrics, "/metrics does not answer"),
         ];
         let wrong = checks.into_iter().filter(|(holds, _)| !holds);
@@ -221,7 +217,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        let _ = docker(["rm", "--force", "--volumes", &self.id]).read();
+        let _ = read(&mut docker(["rm", "--force", "--volumes", &self.id]));
     }
 }
 

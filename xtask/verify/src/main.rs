@@ -1,0 +1,71 @@
+//! `verify`: runs the whole service, breaks it and measures it. `cargo xtask e2e`, `faults`, `soak` and
+//! `bench` start it. It shares no code with xtask, which it drives as a process, as a user does.
+
+// It measures through epoll and `/proc`.
+#![cfg(target_os = "linux")]
+
+mod artifacts;
+mod bench;
+mod command;
+mod docker;
+mod e2e;
+mod faults;
+mod http;
+mod interrupt;
+mod load;
+mod settings;
+mod soak;
+mod witness;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run the whole life of the service on a real engine, under names of its own
+    E2e {
+        /// Take the binaries from here instead of building them
+        #[arg(long, value_name = "FOLDER")]
+        binaries: Option<PathBuf>,
+    },
+    /// Put the static binaries through overload, faults and attacks, and print a table
+    Faults(faults::Args),
+    /// Measure the static binaries: throughput against a floor, memory, start, size, growth
+    ///
+    /// Every figure that has a goal is shown with it. A goal that is missed is no failure; a wrong or
+    /// a lost answer is. Needs Linux and two cores; takes five minutes, and an idle machine.
+    Bench(bench::Args),
+    /// The server that `bench` compares with
+    #[command(hide = true)]
+    Floor(bench::floor::Args),
+    /// Run the image in a container under load, and see that memory and descriptors stay flat
+    Soak(soak::Args),
+}
+
+fn main() -> ExitCode {
+    run(Cli::parse().command).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(task: Task) -> Result<ExitCode> {
+    let done = |()| ExitCode::SUCCESS;
+    match task {
+        Task::E2e { binaries } => e2e::run(binaries.as_deref()).map(done),
+        Task::Faults(args) => faults::run(&args),
+        Task::Bench(args) => bench::run(&args),
+        Task::Floor(args) => bench::floor::run(&args).map(done),
+        Task::Soak(args) => soak::run(&args),
+    }
+}
