@@ -1,15 +1,17 @@
 #!/bin/sh
 # Emitted from infra/deploy.toml by `cargo xtask emit`; edit that instead.
 #
-# What `cargo xtask deploy` runs, in this order, to be read or run by hand. `deploy` also checks the
-# ground first, leaves a service alone that is as it should be, takes away variables, constraints and
-# networks that are no longer in deploy.toml, waits, and gives its verdict.
+# The commands of `cargo xtask deploy`, to be read or run by hand. `deploy` also checks first whether
+# it can succeed, changes only what differs, removes variables, constraints and networks that are no
+# longer in deploy.toml, waits, and reports the outcome.
 set -eu
-cd "$(dirname "$0")/.."
+unset CDPATH IFS
+export LC_ALL=C
+case "$0" in */*) cd -P -- "${0%/*}/.." ;; *) cd -P .. ;; esac
 
 # Both binaries, static, and the Dockerfile, in one folder; the image is named by their hash.
-context="${CARGO_TARGET_DIR:-target}/image"
 image="${1:-$(cargo xtask image --prepare --image=someprefix/accountservice)}"
+context="${CARGO_TARGET_DIR:-target}/image/${image##*:}"
 revision="$(git describe --always --abbrev=40 --dirty '--exclude=*' 2>/dev/null || echo unknown)"
 
 # The image. The tag is the hash of its content: one that is there is the right one.
@@ -29,15 +31,21 @@ docker network inspect my_network >/dev/null 2>&1 ||
     --attachable \
     my_network
 
+# What an update takes away first: other ports; secrets and configs, which it adds again.
+stale="$(docker service inspect --format='
+  {{range .Spec.EndpointSpec.Ports}}{{if not (and (eq .Protocol "tcp") (eq .PublishMode "ingress") (eq .PublishedPort 6767) (eq .TargetPort 6767))}}
+    --publish-rm=target={{.TargetPort}},protocol={{.Protocol}},mode={{.PublishMode}}
+  {{end}}{{end}}
+  {{range .Spec.TaskTemplate.ContainerSpec.Secrets}} --secret-rm={{.SecretName}} {{end}}
+  {{range .Spec.TaskTemplate.ContainerSpec.Configs}} --config-rm={{.ConfigName}} {{end}}
+  ' accountservice 2>/dev/null || true)"
+
 # The service: updated in place if it is there, so that there is no gap.
 if docker service inspect accountservice >/dev/null 2>&1; then
   docker service update \
     --detach \
     --no-resolve-image \
     --image="$reference" \
-    --label-add=accountservice.image="$image" \
-    --label-add=accountservice.plan=8e5ccac19749a04a \
-    --container-label-add=accountservice.version=ba72c6b3cd990216 \
     --replicas=1 \
     --endpoint-mode=vip \
     --update-failure-action=rollback \
@@ -52,26 +60,27 @@ if docker service inspect accountservice >/dev/null 2>&1; then
     --rollback-delay=0s \
     --rollback-monitor=22s \
     --rollback-max-failure-ratio=0 \
-    --read-only \
+    --read-only=true \
     --cap-drop=ALL \
-    --mount-add=type=tmpfs,destination=/data,tmpfs-size=33554432,tmpfs-mode=1777 \
     --limit-memory=67108864 \
     --limit-cpu=1 \
     --limit-pids=128 \
     --restart-condition=any \
     --restart-delay=500ms \
     --stop-grace-period=7s \
-    --publish-add=published=6767,target=6767,mode=ingress \
-    --publish-rm=6767 \
+    --label-add=xtask.image="$image" \
+    --container-label-add=xtask.publish=6767:6767/ingress \
+    --mount-add=type=tmpfs,destination=/data,tmpfs-size=33554432,tmpfs-mode=1777 \
+    --env-add=ACCOUNTSERVICE_DRAIN_DELAY=0s \
+    --env-add=ACCOUNTSERVICE_SHUTDOWN_TIMEOUT=4s \
+    --publish-add=published=6767,target=6767,protocol=tcp,mode=ingress \
+    $stale \
     accountservice
 else
   docker service create \
     --detach \
     --no-resolve-image \
     --name=accountservice \
-    --label=accountservice.image="$image" \
-    --label=accountservice.plan=8e5ccac19749a04a \
-    --container-label=accountservice.version=ba72c6b3cd990216 \
     --replicas=1 \
     --endpoint-mode=vip \
     --update-failure-action=rollback \
@@ -86,16 +95,20 @@ else
     --rollback-delay=0s \
     --rollback-monitor=22s \
     --rollback-max-failure-ratio=0 \
-    --read-only \
+    --read-only=true \
     --cap-drop=ALL \
-    --mount=type=tmpfs,destination=/data,tmpfs-size=33554432,tmpfs-mode=1777 \
     --limit-memory=67108864 \
     --limit-cpu=1 \
     --limit-pids=128 \
     --restart-condition=any \
     --restart-delay=500ms \
     --stop-grace-period=7s \
+    --label=xtask.image="$image" \
+    --container-label=xtask.publish=6767:6767/ingress \
+    --mount=type=tmpfs,destination=/data,tmpfs-size=33554432,tmpfs-mode=1777 \
+    --env=ACCOUNTSERVICE_DRAIN_DELAY=0s \
+    --env=ACCOUNTSERVICE_SHUTDOWN_TIMEOUT=4s \
     --network=my_network \
-    --publish=published=6767,target=6767,mode=ingress \
+    --publish=published=6767,target=6767,protocol=tcp,mode=ingress \
     "$reference"
 fi

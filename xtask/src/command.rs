@@ -1,32 +1,127 @@
-//! A command as a value: an argument vector that can be shown, run, or read from. There is no shell
-//! in between, so nothing needs quoting except what a person is shown.
+//! A command as a value: an argument vector that is shown, run or read from. No shell takes part, so
+//! that an argument needs quoting only where a script is rendered. Every command of xtask uses it.
 
 use std::fmt;
+use std::io::Write as _;
+use std::ops::Add;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// A program with its arguments and the environment it adds.
+use crate::source::Source;
+
+/// One argument: text, and in a script also shell variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Arg(Vec<Part>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    /// The value of a variable, as one word.
+    Variable(String),
+    /// The value of a variable, split into words.
+    Words(String),
+}
+
+impl Arg {
+    /// Stands for a shell variable where a script is rendered. A command with one cannot be run.
+    pub(crate) fn variable(name: impl Into<String>) -> Self {
+        Self(vec![Part::Variable(name.into())])
+    }
+
+    /// The same, for a variable that holds several arguments.
+    pub(crate) fn words(name: impl Into<String>) -> Self {
+        Self(vec![Part::Words(name.into())])
+    }
+
+    /// Both in one argument; the same text is the same argument however it was put together.
+    fn joined(mut self, other: Self) -> Self {
+        for part in other.0 {
+            match (self.0.last_mut(), part) {
+                (Some(Part::Text(text)), Part::Text(more)) => text.push_str(&more),
+                (_, part) => self.0.push(part),
+            }
+        }
+        self
+    }
+
+    /// The text of an argument without variables.
+    fn text(&self) -> Option<String> {
+        let texts = self.0.iter().map(|part| match part {
+            Part::Text(text) => Some(text.as_str()),
+            Part::Variable(_) | Part::Words(_) => None,
+        });
+        texts.collect()
+    }
+}
+
+impl<T: Into<String>> From<T> for Arg {
+    fn from(text: T) -> Self {
+        Self(vec![Part::Text(text.into())])
+    }
+}
+
+impl Add<&Arg> for &str {
+    type Output = Arg;
+
+    fn add(self, arg: &Arg) -> Arg {
+        Arg(Vec::new()).joined(Arg::from(self)).joined(arg.clone())
+    }
+}
+
+impl Add<&str> for Arg {
+    type Output = Arg;
+
+    fn add(self, text: &str) -> Arg {
+        self.joined(Arg::from(text))
+    }
+}
+
+/// As a POSIX shell needs it.
+impl fmt::Display for Arg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
+        for part in &self.0 {
+            match part {
+                Part::Variable(name) => write!(f, "\"${name}\"")?,
+                Part::Words(name) => write!(f, "${name}")?,
+                Part::Text(text) if text.chars().all(plain) => write!(f, "{text}")?,
+                Part::Text(text) => write!(f, "'{}'", text.replace('\'', r"'\''"))?,
+            }
+        }
+        let is_empty = self.text().is_some_and(|text| text.is_empty());
+        if is_empty { write!(f, "''") } else { Ok(()) }
+    }
+}
+
+/// A program with its arguments, its environment and its input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cmd {
     program: String,
-    args: Vec<String>,
+    args: Vec<Arg>,
     envs: Vec<(String, String)>,
-    unset: Vec<&'static str>,
+    /// The only variables of this process that the program sees, if not all.
+    inherited: Option<Vec<String>>,
+    removed: Vec<&'static str>,
+    folder: Option<PathBuf>,
+    input: Option<Source>,
 }
 
 impl Cmd {
     pub(crate) fn new<I>(program: &str, args: I) -> Self
     where
         I: IntoIterator,
-        I::Item: Into<String>,
+        I::Item: Into<Arg>,
     {
         Self {
             program: program.to_owned(),
             args: args.into_iter().map(Into::into).collect(),
             envs: Vec::new(),
-            unset: Vec::new(),
+            inherited: None,
+            removed: Vec::new(),
+            folder: None,
+            input: None,
         }
     }
 
@@ -34,7 +129,7 @@ impl Cmd {
     pub(crate) fn args<I>(mut self, args: I) -> Self
     where
         I: IntoIterator,
-        I::Item: Into<String>,
+        I::Item: Into<Arg>,
     {
         self.args.extend(args.into_iter().map(Into::into));
         self
@@ -45,29 +140,57 @@ impl Cmd {
         self
     }
 
-    pub(crate) fn env_remove(mut self, name: &'static str) -> Self {
-        self.unset.push(name);
+    pub(crate) fn env_remove(mut self, names: &[&'static str]) -> Self {
+        self.removed.extend(names);
         self
     }
 
-    /// Runs it in the root of the workspace, its output going where ours goes.
+    /// Passes on these variables of this process and no others.
+    pub(crate) fn env_only(mut self, names: Vec<String>) -> Self {
+        self.inherited = Some(names);
+        self
+    }
+
+    /// Runs it in this folder instead of the root of the workspace.
+    pub(crate) fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// Hands it this content on its standard input. The content is never shown.
+    pub(crate) fn input(mut self, source: Source) -> Self {
+        self.input = Some(source);
+        self
+    }
+
+    /// Runs it in the root of the workspace, its output going where that of this process goes.
     pub(crate) fn run(&self) -> Result<()> {
-        let status = self.command().status().with_context(|| format!("cannot start `{self}`"))?;
+        let status = self.command()?.status().with_context(|| format!("cannot start `{self}`"))?;
         if !status.success() {
             bail!("`{self}` ended with {status}");
         }
         Ok(())
     }
 
-    /// Runs it and hands back all of its output, whatever its exit status.
+    /// Runs it and returns all of its output, whatever its exit status.
     pub(crate) fn output(&self) -> Result<Output> {
-        self.command()
-            .stdin(Stdio::null())
-            .output()
-            .with_context(|| format!("cannot start `{self}`"))
+        let mut command = self.command()?;
+        let cannot_start = || format!("cannot start `{self}`");
+        let Some(source) = &self.input else {
+            return command.stdin(Stdio::null()).output().with_context(cannot_start);
+        };
+        let content = source.read()?;
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().with_context(cannot_start)?;
+        let written = child.stdin.take().map(|mut stdin| stdin.write_all(&content));
+        let output = child.wait_with_output()?;
+        if output.status.success() {
+            written.transpose().with_context(|| format!("`{self}` did not read its input"))?;
+        }
+        Ok(output)
     }
 
-    /// Runs it and reads its standard output; what it says on standard error is the error.
+    /// Runs it and reads its standard output. What it prints on standard error is the error.
     pub(crate) fn read(&self) -> Result<String> {
         let output = self.output()?;
         if !output.status.success() {
@@ -77,64 +200,66 @@ impl Cmd {
         String::from_utf8(output.stdout).with_context(|| format!("`{self}` did not print UTF-8"))
     }
 
-    /// Whether it succeeds; what it says is nobody's business.
+    /// Whether it succeeds; its output is dropped.
     pub(crate) fn succeeds(&self) -> Result<bool> {
         Ok(self.output()?.status.success())
     }
 
-    /// Program and arguments as a shell needs them.
-    pub(crate) fn words(&self) -> impl Iterator<Item = String> {
-        [&self.program].into_iter().chain(&self.args).map(|word| quote(word))
+    /// As a shell needs it, with this between its words.
+    fn script(&self, separator: &str) -> String {
+        let args: Vec<_> = self.args.iter().map(Arg::to_string).collect();
+        let flags = args.iter().position(|arg| arg.starts_with('-')).unwrap_or(args.len());
+        let (before, behind) = match &self.input {
+            Some(source) => source.in_shell(),
+            None => (String::new(), String::new()),
+        };
+        let envs =
+            self.envs.iter().map(|(name, value)| format!("{name}={}", Arg::from(value.as_str())));
+        let program = Arg::from(self.program.as_str()).to_string();
+        let name: Vec<_> = envs.chain([program]).chain(args[..flags].iter().cloned()).collect();
+        let lines = [&[name.join(" ")][..], &args[flags..]].concat();
+        format!("{before}{}{behind}", lines.join(separator))
     }
 
-    pub(crate) fn command(&self) -> Command {
+    /// The command with each flag on a line of its own.
+    pub(crate) fn lines(&self, indent: &str) -> String {
+        self.script(&format!(" \\\n{indent}  "))
+    }
+
+    pub(crate) fn command(&self) -> Result<Command> {
+        let args = self.args.iter().map(Arg::text).collect::<Option<Vec<_>>>();
+        let args = args.with_context(|| format!("`{self}` holds a shell variable"))?;
         let mut command = Command::new(&self.program);
-        command
-            .args(&self.args)
-            .envs(self.envs.iter().map(|(name, value)| (name, value)))
-            .current_dir(root());
-        for name in &self.unset {
+        command.args(args).current_dir(self.folder.clone().map_or_else(root, Ok)?);
+        if let Some(names) = &self.inherited {
+            let kept = names.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+            command.env_clear().envs(kept);
+        }
+        for name in &self.removed {
             command.env_remove(name);
         }
-        command
+        command.envs(self.envs.iter().map(|(name, value)| (name, value)));
+        Ok(command)
     }
 }
 
 impl fmt::Display for Cmd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, value) in &self.envs {
-            write!(f, "{name}={} ", quote(value))?;
-        }
-        let words: Vec<_> = self.words().collect();
-        write!(f, "{}", words.join(" "))
+        f.write_str(&self.script(" "))
     }
 }
 
-/// The root of the workspace, wherever the command was typed.
-pub(crate) fn root() -> PathBuf {
-    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-    xtask.parent().unwrap_or(xtask).to_path_buf()
+/// The root of the workspace from which `cargo xtask` was called. Cargo says it at run time; a path
+/// that is compiled in would be that of another checkout where several share a target folder.
+pub(crate) fn root() -> Result<PathBuf> {
+    let package = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let root = package.as_deref().and_then(Path::parent);
+    let root = root.filter(|root| root.join("xtask/Cargo.toml").is_file());
+    root.map(Path::to_path_buf).context("CARGO_MANIFEST_DIR is not set: run this as `cargo xtask`")
 }
 
 /// Where Cargo builds.
-pub(crate) fn target() -> PathBuf {
-    root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
-}
-
-/// Stands for a shell variable in an argument, where a script is rendered. A control character
-/// marks it, which no setting can contain.
-pub(crate) fn variable(name: &str) -> String {
-    format!("\u{1}{name}\u{1}")
-}
-
-/// Quotes an argument as a POSIX shell would need it.
-fn quote(arg: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@+%".contains(c);
-    let parts = arg.split('\u{1}').enumerate().map(|(index, part)| match part {
-        name if index % 2 == 1 => format!("\"${name}\""),
-        text if text.chars().all(plain) => text.to_owned(),
-        text => format!("'{}'", text.replace('\'', r"'\''")),
-    });
-    let quoted: String = parts.collect();
-    if quoted.is_empty() { "''".to_owned() } else { quoted }
+pub(crate) fn target() -> Result<PathBuf> {
+    let folder = std::env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty());
+    Ok(root()?.join(folder.unwrap_or_else(|| "target".into())))
 }

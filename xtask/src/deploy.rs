@@ -1,137 +1,253 @@
-//! `deploy`: checks the ground, builds, brings the service up, and waits for the verdict. It can be
+//! `deploy`: checks what it needs, builds, brings the service up, and waits for the verdict. It can be
 //! stopped at any point and started again: each step asks what is there before it does anything.
 
 use std::path::Path;
+use std::time::Instant;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde::Serialize;
 
-use crate::converge::{self, Goal, Verdict};
-use crate::docker::{Service, docker};
+use crate::command::Arg;
+use crate::converge::{self, Verdict};
+use crate::docker::{Node, docker, engine_is_local};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::plan::{Facts, Plan};
-use crate::preflight::{self, Ground};
+use crate::preflight::{self, Found};
+use crate::service::Service;
 use crate::settings::{Publish, Settings};
-use crate::{dist, emit, http, image};
+use crate::{dist, http, image, stored};
 
-pub(crate) fn run(settings: &Settings, binaries: Option<&Path>, dry_run: bool) -> Result<Exit> {
-    if dry_run {
-        let current = Service::find(&settings.service).ok().flatten();
-        print!("{}", emit::script(settings, current));
-        return Ok(Exit::Done);
+/// How many updates in a row it may take: a port that one service has twice has to be taken away before
+/// it is added.
+const MOST_UPDATES: usize = 3;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    outcome: &'static str,
+    exit_status: u8,
+    service: &'a str,
+    /// With its tag, and what Swarm was told to run; empty before the image is built.
+    image: String,
+    reference: String,
+    replicas: u32,
+    /// The flags of the updates, or `create`.
+    changes: Vec<String>,
+    /// Why it cannot start, or has failed.
+    problems: Vec<String>,
+    seconds: f64,
+}
+
+pub(crate) fn run(settings: &Settings, binaries: Option<&Path>, json: bool) -> Result<Exit> {
+    let started_at = Instant::now();
+    let mut report = Report {
+        outcome: "error",
+        exit_status: 1,
+        service: &settings.service,
+        image: String::new(),
+        reference: String::new(),
+        replicas: settings.replicas,
+        changes: Vec::new(),
+        problems: Vec::new(),
+        seconds: 0.0,
+    };
+    let ended = deploy(settings, binaries, &mut report);
+    if json {
+        report.seconds = started_at.elapsed().as_secs_f64();
+        match &ended {
+            Ok(exit) => report.exit_status = exit.code(),
+            Err(error) => report.problems.push(format!("{error:#}")),
+        }
+        println!("{}", serde_json::to_string(&report)?);
+    } else if report.outcome == "deployed" || report.outcome == "unchanged" {
+        let news = if report.outcome == "deployed" { "Deployed" } else { "No change" };
+        let Report { service, image, replicas, .. } = &report;
+        println!("{news}: {service} runs {image}, {replicas} healthy.");
     }
-    let ground = match preflight::run(settings) {
-        Ok(ground) => ground,
-        Err(missing) => {
-            eprintln!("preflight failed:\n  {}", missing.join("\n  "));
+    if ended.as_ref().is_ok_and(|exit| *exit == Exit::Done) {
+        warn_if_unreachable(settings);
+    }
+    ended
+}
+
+fn deploy(settings: &Settings, binaries: Option<&Path>, report: &mut Report) -> Result<Exit> {
+    let Found { engine, current } = match preflight::run(settings) {
+        Ok(found) => found,
+        Err(problems) => {
+            eprintln!("preflight failed:\n  {}", problems.join("\n  "));
+            (report.outcome, report.problems) = ("preflight_failed", problems);
             return Ok(Exit::Preflight);
         }
     };
-    let Ground { engine, .. } = &ground;
     eprintln!("Docker {} (API {}.{})", engine.version, engine.api.0, engine.api.1);
-    let dist = dist::for_arch(&engine.arch, binaries)?;
-    let image = image::prepare(settings, &dist, engine.api)?;
-    let reference = image::build(settings, &image)?;
-    let mut facts = Facts { image, reference, current: ground.current };
+    if !settings.push && settings.constraints.is_empty() && Node::all_active()?.len() > 1 {
+        eprintln!("warning: other nodes do not have the image; `push = true` gives it to them");
+    }
+    let stored = stored::read(settings).with_context(|| {
+        "a source of [secrets], [configs] or [database] is lost; infra/README.md, \"Secrets\", shows \
+         how to get its content back from the swarm"
+    })?;
+    let artifacts = dist::for_arch(settings, &engine.arch, binaries)?;
+    let image = image::prepare(settings, artifacts, engine.api)?;
+    report.image.clone_from(&image.name);
+    report.reference = image::build(settings, &image)?;
+    let image = Arg::from(image.name.as_str());
+    let reference = Arg::from(report.reference.as_str());
+    let mut facts = Facts { image, reference, stored, current };
 
     let interrupt = Interrupt::listen()?;
     if facts.current.as_ref().is_some_and(Service::is_updating) {
         eprintln!("An update is in progress; waiting for it to end.");
-        if !converge::settle(&settings.service, settings.deadline.0, &interrupt)? {
-            eprintln!("It has not ended. cargo xtask status shows it; run this again later.");
-            return Ok(Exit::Unknown);
+        if let Some(exit) = settle(settings, &interrupt)? {
+            report.outcome = if exit == Exit::Interrupted { "interrupted" } else { "expired" };
+            return Ok(exit);
         }
         facts.current = Service::find(&settings.service)?;
     }
     let plan = Plan::new(settings, &facts);
     plan.network.run()?;
-    let goal = Goal {
-        service: &settings.service,
-        reference: &facts.reference,
-        version: &plan.version,
-        identity: &plan.identity,
-        replicas: settings.replicas as usize,
-    };
-    let is_asked = |service: &Service| goal.is_asked_of(service) && !service.is_paused();
-    let changes = !facts.current.as_ref().is_some_and(is_asked);
-    if changes {
-        plan.service.run()?;
+    for step in &plan.stored {
+        step.run()?;
     }
-    // From here on something has changed: an error no longer means that nothing has.
-    let verdict = bring_about(settings, &goal, facts.current.is_some() && changes, &interrupt);
-    verdict.map(|verdict| report(settings, &facts.image, verdict, changes)).or_else(|error| {
+    // From here on something may have changed: an error no longer means that nothing has.
+    update(settings, facts, &interrupt, report).or_else(|error| {
         eprintln!("error: {error:#}");
         eprintln!("The state is unknown: cargo xtask status, or cargo xtask deploy again.");
+        report.outcome = "unknown";
+        report.problems.push(format!("{error:#}"));
         Ok(Exit::Unknown)
     })
 }
 
-/// Waits; if there is a version to go back to, a deadline that passes brings it back.
-fn bring_about(
+/// Waits for an update that another run has started. One that does not end is rolled back. The exit is
+/// that of a deployment that cannot go on.
+fn settle(settings: &Settings, interrupt: &Interrupt) -> Result<Option<Exit>> {
+    let service = &settings.service;
+    if converge::settle(service, settings.deadline.0, interrupt)? {
+        return Ok(None);
+    }
+    if interrupt.is_set() {
+        return Ok(Some(Exit::Interrupted));
+    }
+    eprintln!("It has not ended within {}: rolling back.", settings.deadline);
+    docker(["service", "rollback", "--detach", service]).read()?;
+    if converge::settle(service, settings.deadline.0, interrupt)? {
+        return Ok(None);
+    }
+    eprintln!("That has not ended either. cargo xtask status shows it; run this again later.");
+    Ok(Some(if interrupt.is_set() { Exit::Interrupted } else { Exit::Unknown }))
+}
+
+/// Updates the service until nothing is left to change.
+fn update(
     settings: &Settings,
-    goal: &Goal<'_>,
-    updated: bool,
+    mut facts: Facts,
     interrupt: &Interrupt,
-) -> Result<Verdict> {
-    let verdict = goal.wait(settings.deadline.0, interrupt)?;
+    report: &mut Report,
+) -> Result<Exit> {
+    for _ in 0..MOST_UPDATES {
+        let plan = Plan::new(settings, &facts);
+        let changes: Vec<_> = match &facts.current {
+            None => vec!["create".to_owned()],
+            Some(current) => {
+                plan.changes(current).iter().map(|change| change.flag.to_string()).collect()
+            }
+        };
+        let is_paused = facts.current.as_ref().is_some_and(Service::is_paused);
+        let is_right = changes.is_empty() && !is_paused;
+        if !is_right {
+            plan.service.run()?;
+        }
+        report.changes.extend(changes);
+        let current = Service::find(&settings.service)?.context("the service is gone")?;
+        let verdict = bring_about(settings, &current, interrupt)?;
+        if verdict != Verdict::Converged || is_right {
+            return Ok(finish(settings, report, verdict));
+        }
+        facts.current = Service::find(&settings.service)?;
+        let left = facts.current.as_ref().map(|current| plan.changes(current));
+        if left.is_some_and(|left| left.is_empty()) {
+            return Ok(finish(settings, report, verdict));
+        }
+    }
+    anyhow::bail!("the service still differs from the settings after {MOST_UPDATES} updates")
+}
+
+/// Waits. If the deadline passes and there is a version to go back to, it comes back.
+fn bring_about(settings: &Settings, current: &Service, interrupt: &Interrupt) -> Result<Verdict> {
+    let verdict = converge::wait(&current.spec, settings.deadline.0, interrupt)?;
     if verdict != Verdict::Converged && verdict != Verdict::Interrupted {
         converge::explain(&settings.service)?;
     }
-    if verdict != Verdict::Expired || !updated {
+    if verdict != Verdict::Expired || !current.has_previous() {
         return Ok(verdict);
     }
     eprintln!("\nNo verdict within {}: rolling back.", settings.deadline);
     docker(["service", "rollback", "--detach", &settings.service]).read()?;
-    goal.wait(settings.deadline.0, interrupt)
+    converge::wait(&current.spec, settings.deadline.0, interrupt)
 }
 
-fn report(settings: &Settings, image: &str, verdict: Verdict, changed: bool) -> Exit {
+fn finish(settings: &Settings, report: &mut Report, verdict: Verdict) -> Exit {
     let service = &settings.service;
-    match verdict {
-        Verdict::Converged => {
-            let news = if changed { "Deployed" } else { "No change" };
-            println!("{news}: {service} runs {image}, {} healthy.", settings.replicas);
-            warn_if_unreachable(settings);
-            Exit::Done
-        }
-        Verdict::RolledBack => {
-            let serving = Service::find(service).ok().flatten().unwrap_or_default();
-            eprintln!("\nRolled back: the new {service} ({image}) failed.");
-            eprintln!("The one before it serves ({}).", serving.image);
-            Exit::RolledBack
-        }
-        Verdict::Paused => {
-            eprintln!(
-                "\nSwarm has paused the update. To go back: docker service rollback {service}"
-            );
-            Exit::Unknown
-        }
-        Verdict::Failing => {
-            eprintln!("\nEvery container so far has failed, and Swarm goes on trying.");
-            eprintln!("To see: cargo xtask status. To give up: cargo xtask destroy");
-            Exit::Unknown
-        }
-        Verdict::Expired => {
-            eprintln!("\nNot healthy within {}, and Swarm goes on trying.", settings.deadline);
-            eprintln!("To see: cargo xtask status. To give up: cargo xtask destroy");
-            Exit::Unknown
-        }
-        Verdict::Interrupted => {
-            eprintln!("\nStopped waiting; Swarm goes on by itself.");
-            eprintln!("To see: cargo xtask status. To wait again: cargo xtask deploy");
-            Exit::Interrupted
+    let serving = Service::find(service).ok().flatten();
+    if [Verdict::Converged, Verdict::RolledBack].contains(&verdict) {
+        for left in stored::remove_unused(service, serving.as_ref()) {
+            eprintln!("warning: not removed: {left}");
         }
     }
+    let (outcome, message, exit) = match verdict {
+        Verdict::Converged if report.changes.is_empty() => ("unchanged", String::new(), Exit::Done),
+        Verdict::Converged => ("deployed", String::new(), Exit::Done),
+        Verdict::RolledBack => {
+            let serving = serving.as_ref().map_or("an unknown image", Service::image);
+            let message = format!(
+                "Rolled back: the new {service} ({}) failed. The one before it serves ({serving}).",
+                report.image
+            );
+            ("rolled_back", message, Exit::RolledBack)
+        }
+        Verdict::Paused => {
+            let message = format!(
+                "Swarm has paused the update. To go back: docker service rollback {service}"
+            );
+            ("paused", message, Exit::Unknown)
+        }
+        Verdict::Failing => {
+            let message = "Every container so far has failed, and Swarm keeps trying. To see: cargo \
+                           xtask status. To give up: cargo xtask destroy";
+            ("failing", message.to_owned(), Exit::Unknown)
+        }
+        Verdict::Expired => {
+            let message = format!(
+                "Not healthy within {}, and Swarm keeps trying. To see: cargo xtask status. To give \
+                 up: cargo xtask destroy",
+                settings.deadline
+            );
+            ("expired", message, Exit::Unknown)
+        }
+        Verdict::Interrupted => {
+            let message = "Stopped waiting; Swarm continues by itself. To see: cargo xtask status. To \
+                           wait again: cargo xtask deploy";
+            ("interrupted", message.to_owned(), Exit::Interrupted)
+        }
+    };
+    if !message.is_empty() {
+        eprintln!("\n{message}");
+        report.problems.push(message);
+    }
+    report.outcome = outcome;
+    exit
 }
 
 /// A healthy service can still be out of reach: the routing mesh needs IPVS in the kernel.
 fn warn_if_unreachable(settings: &Settings) {
-    if settings.publish == Publish::None || !preflight::engine_is_local() {
+    if settings.publish == Publish::None || settings.replicas == 0 || !engine_is_local() {
         return;
     }
     let address = format!("127.0.0.1:{}", settings.port);
     match http::get(&address, "/health") {
-        Ok(answer) => println!("http://{address}/health answers {} {}", answer.status, answer.body),
+        Ok((status, body)) => eprintln!("http://{address}/health: {status} {body}"),
         Err(error) => {
             eprintln!("warning: http://{address}/health does not answer: {error:#}");
             if settings.publish == Publish::Ingress {

@@ -1,27 +1,25 @@
-//! `dist`: both binaries, static, for each target, built with rustup alone. What is built is checked
-//! where it is built: static, without an interpreter, under its size ceiling, and, where this machine
-//! can run it, alive.
+//! `dist`: both binaries, static, for each target, built with rustup alone. It checks what it has built:
+//! static, without an interpreter, under its size ceiling, and, where this machine can run it, healthy.
 
+use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 
-use crate::command::{Cmd, root};
-use crate::elf;
+use crate::command::{Cmd, target};
+use crate::lock::Lock;
+use crate::settings::Settings;
+use crate::{elf, size, toolchain};
 
-/// What is built, its package, and the size in bytes above which something has gone wrong. Together
-/// they are the image, which is to stay below 3.5 MB.
-pub(crate) const BINARIES: [(&str, &str, u64); 2] = [
-    ("accountservice", "accountservice-host-hyper", 2_800_000),
-    ("healthchecker", "healthchecker", 450_000),
-];
+/// Comes with rustup and links both targets on any host.
+const LINKER: &str = "rust-lld";
 
-/// A target that ships: its triple, Docker's name for it, ELF's number, and who can run it elsewhere.
+/// A target that ships: its triple, Docker's name for it, ELF's number, and what runs it elsewhere.
 pub(crate) struct Target {
     pub(crate) triple: &'static str,
-    pub(crate) arch: &'static str,
+    arch: &'static str,
     machine: u16,
     emulator: &'static str,
 }
@@ -44,33 +42,38 @@ pub(crate) const TARGETS: [Target; 2] = [
 /// The triples that ship.
 pub(crate) const TRIPLES: [&str; 2] = [TARGETS[0].triple, TARGETS[1].triple];
 
-/// Both binaries of one target.
-pub(crate) struct Dist {
-    pub(crate) service: PathBuf,
-    pub(crate) probe: PathBuf,
+/// Both binaries of one target. While this lives, no other run of xtask replaces them.
+pub(crate) struct Artifacts {
+    /// With their names in the image.
+    pub(crate) files: [(String, PathBuf); 2],
+    _lock: Lock,
 }
 
-pub(crate) fn run(triples: &[String]) -> Result<()> {
+pub(crate) fn run(settings: &Settings, triples: &[String]) -> Result<()> {
     let chosen =
         |target: &&Target| triples.is_empty() || triples.iter().any(|t| t == target.triple);
     for target in TARGETS.iter().filter(chosen) {
-        let dist = build(target)?;
-        prove(target, &dist)?;
+        let artifacts = build(settings, target)?;
+        smoke_test(settings, target, &artifacts)?;
     }
     Ok(())
 }
 
 /// The binaries for an engine's architecture: built now, or taken from a folder.
-pub(crate) fn for_arch(arch: &str, folder: Option<&Path>) -> Result<Dist> {
-    let target = TARGETS.iter().find(|target| target.arch == arch).with_context(|| {
-        format!("the engine is {arch}; accountservice is built for amd64 and arm64")
+pub(crate) fn for_arch(
+    settings: &Settings,
+    arch: &str,
+    folder: Option<&Path>,
+) -> Result<Artifacts> {
+    let target = TARGETS.iter().find(|target| target.arch == arch);
+    let target = target.with_context(|| {
+        format!("the engine is {arch}; this project is built for amd64 and arm64")
     })?;
-    let Some(folder) = folder else {
-        return build(target);
-    };
-    let dist = Dist { service: folder.join(BINARIES[0].0), probe: folder.join(BINARIES[1].0) };
-    check(target, &dist)?;
-    Ok(dist)
+    match folder {
+        // Commands run in the root of the workspace, wherever this one was typed.
+        Some(folder) => artifacts(settings, target, &std::path::absolute(folder)?, Lock::take()?),
+        None => build(settings, target),
+    }
 }
 
 /// Adds a compilation target, if rustup does not have it yet.
@@ -82,107 +85,84 @@ pub(crate) fn add_target(target: &str) -> Result<()> {
     Cmd::new("rustup", ["target", "add", target]).run()
 }
 
-fn build(target: &Target) -> Result<Dist> {
+fn build(settings: &Settings, target: &Target) -> Result<Artifacts> {
+    let lock = Lock::take()?;
     eprintln!("Building for {}; the first time takes a minute or two.", target.triple);
-    let folder = compile(target)?;
-    let dist = Dist { service: folder.join(BINARIES[0].0), probe: folder.join(BINARIES[1].0) };
-    check(target, &dist)?;
-    Ok(dist)
-}
-
-/// Compiles both packages, and says in which folder their binaries are.
-fn compile(target: &Target) -> Result<PathBuf> {
     add_target(target.triple)?;
-    let folder = crate::command::target();
-    let flags = remap()?.map(|flag| format!("{flag:?}"));
-    Cmd::new("cargo", ["build", "--release", "--locked", "--target", target.triple])
-        .args(BINARIES.map(|(_, package, _)| format!("--package={package}")))
-        .args(["--target-dir", &folder.display().to_string()])
-        .args(["--config", &format!("target.{}.rustflags=[{}]", target.triple, flags.join(", "))])
-        .env_remove("RUSTFLAGS")
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
-        .run()?;
-    Ok(folder.join(target.triple).join("release"))
+    toolchain::check()?;
+    // One at a time: together they would share the features of their dependencies.
+    for package in [&settings.program.package, &settings.probe.package] {
+        toolchain::build(package, target.triple, LINKER)?.run()?;
+    }
+    let folder = crate::command::target()?.join(target.triple).join("release");
+    artifacts(settings, target, &folder, lock)
 }
 
-/// The same source gives the same binaries wherever it is built: no path of this machine is in them,
-/// and flags from the environment, which would replace those of `.cargo/config.toml`, are left out.
-fn remap() -> Result<[String; 2]> {
-    let home = std::env::var("CARGO_HOME")
-        .or_else(|_| std::env::var("HOME").map(|home| format!("{home}/.cargo")));
-    let home = home.context("neither CARGO_HOME nor HOME is set")?;
-    let root = root().display().to_string();
-    Ok([(root, "/accountservice"), (home, "/cargo")]
-        .map(|(from, to)| format!("--remap-path-prefix={from}={to}")))
-}
-
-fn check(target: &Target, dist: &Dist) -> Result<()> {
-    for (path, (name, _, ceiling)) in [&dist.service, &dist.probe].into_iter().zip(BINARIES) {
-        let bytes =
-            std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let size = bytes.len() as u64;
+/// Checks the binaries of a folder.
+fn artifacts(settings: &Settings, target: &Target, folder: &Path, lock: Lock) -> Result<Artifacts> {
+    let Settings { program, probe, .. } = settings;
+    let binaries = [
+        (&program.binary, program.max_bytes, "max_bytes in [program]"),
+        (&probe.binary, probe.max_bytes, "max_bytes in [probe]"),
+    ];
+    for (name, ceiling, key) in binaries {
+        let path = folder.join(name);
+        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
         elf::is_static(&bytes, target.machine)
             .with_context(|| format!("{} cannot ship", path.display()))?;
-        ensure!(size <= ceiling, "{name} has {size} bytes, over its ceiling of {ceiling}");
-        eprintln!("  {name}: {size} bytes of at most {ceiling}, static, {}", target.arch);
+        size::check(name, target.arch, &bytes, ceiling, key)?;
+        eprintln!("  {name}: {} bytes of at most {ceiling}, static, {}", bytes.len(), target.arch);
     }
-    Ok(())
+    let files = binaries.map(|(name, ..)| (name.clone(), folder.join(name)));
+    Ok(Artifacts { files, _lock: lock })
 }
 
-/// What a target's binaries run in, on this machine.
-struct Runner(Option<&'static str>);
-
 impl Target {
-    /// None if they do not run here.
-    fn runner(&self) -> Option<Runner> {
+    /// What the binaries run in on this machine: nothing, an emulator, or `None` if they do not run.
+    fn runner(&self) -> Option<Option<&'static str>> {
         if self.triple.starts_with(std::env::consts::ARCH) && cfg!(target_os = "linux") {
-            return Some(Runner(None));
+            return Some(None);
         }
         let has_emulator = Cmd::new(self.emulator, ["--version"]).succeeds().unwrap_or(false);
         if !has_emulator {
             eprintln!("  {} not run: this machine has no {}", self.triple, self.emulator);
         }
-        has_emulator.then_some(Runner(Some(self.emulator)))
-    }
-}
-
-impl Runner {
-    fn cmd(&self, path: &Path) -> Cmd {
-        let path = path.display().to_string();
-        match self.0 {
-            None => Cmd::new(&path, [""; 0]),
-            Some(emulator) => Cmd::new(emulator, [path]),
-        }
+        has_emulator.then_some(Some(self.emulator))
     }
 }
 
 /// Starts the service and asks it with the probe, both as they ship.
-fn prove(target: &Target, dist: &Dist) -> Result<()> {
-    let Some(runner) = target.runner() else { return Ok(()) };
-    let folder = crate::command::target().join("xtask");
-    std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot create {}", folder.display()))?;
-    let database = folder.join(format!("{}.db", target.arch));
+fn smoke_test(settings: &Settings, to_run: &Target, artifacts: &Artifacts) -> Result<()> {
+    let Some(runner) = to_run.runner() else { return Ok(()) };
+    let command = |path: &Path| {
+        let path = path.display().to_string();
+        match runner {
+            None => Cmd::new(&path, [""; 0]),
+            Some(emulator) => Cmd::new(emulator, [path]),
+        }
+    };
+    let [(_, service), (_, probe)] = &artifacts.files;
+    let folder = target()?.join("xtask");
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let database = folder.join(format!("{}.db", to_run.arch));
     let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr())?.port().to_string();
-    let service = runner
-        .cmd(&dist.service)
-        .env("ACCOUNTSERVICE_PORT", &port)
-        .env("ACCOUNTSERVICE_ADDRESS", "127.0.0.1")
-        .env("ACCOUNTSERVICE_DATABASE", database.display().to_string());
-    let child = service.command().stdout(Stdio::null()).spawn();
+    let service = command(service)
+        .env(&settings.variable("PORT"), &port)
+        .env(&settings.variable("ADDRESS"), "127.0.0.1")
+        .env(&settings.variable("DATABASE"), database.display().to_string());
+    let child = service.command()?.stdout(Stdio::null()).spawn();
     let running = Running(child.with_context(|| format!("cannot start `{service}`"))?);
-    let probe = runner.cmd(&dist.probe).args(["--port", &port, "--wait", "20s"]);
-    let healthy = probe.read();
+    let healthy = command(probe).args(["--port", &port, "--wait", "20s"]).read();
     drop(running);
-    let _ = std::fs::remove_file(&database);
+    let _ = fs::remove_file(&database);
     if let Err(error) = healthy {
-        bail!("{} does not serve: {error:#}", target.triple);
+        bail!("{} does not serve: {error:#}", to_run.triple);
     }
-    eprintln!("  runs{}: the probe finds it healthy", runner.0.map_or("", |_| " in an emulator"));
+    eprintln!("  runs{}: the probe finds it healthy", runner.map_or("", |_| " in an emulator"));
     Ok(())
 }
 
-/// A child that is ended when it is no longer needed.
+/// A child process that ends with this value.
 struct Running(Child);
 
 impl Drop for Running {

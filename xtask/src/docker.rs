@@ -1,24 +1,49 @@
-//! What xtask reads from Docker, through the `docker` command line alone, so that contexts,
-//! `DOCKER_HOST` and ssh work as they do by hand. What it changes stands in the plan.
+//! What xtask reads from Docker, as JSON through the `docker` command line, so that contexts,
+//! `DOCKER_HOST` and ssh work as they do by hand. A field that Docker always writes and that is
+//! missing is an error that names it; fields that Docker leaves out when they are empty are optional
+//! here. Services and tasks are in `service`; what changes anything stands in the plan.
+
+use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
-use crate::command::Cmd;
+use crate::command::{Arg, Cmd};
 
-/// On the service: the image with its tag, as people know it.
-pub(crate) const IMAGE_LABEL: &str = "accountservice.image";
-/// On the service: identifies the plan it was made from.
-pub(crate) const PLAN_LABEL: &str = "accountservice.plan";
-/// On the containers: identifies the settings they were made from.
-pub(crate) const VERSION_LABEL: &str = "accountservice.version";
+/// Variables that would change what is built or run, without a word.
+const FOREIGN: [&str; 1] = ["DOCKER_DEFAULT_PLATFORM"];
 
 pub(crate) fn docker<I>(args: I) -> Cmd
 where
     I: IntoIterator,
-    I::Item: Into<String>,
+    I::Item: Into<Arg>,
 {
-    Cmd::new("docker", args)
+    Cmd::new("docker", args).env_remove(&FOREIGN)
+}
+
+/// Reads one JSON value.
+pub(crate) fn json<T: DeserializeOwned>(command: &Cmd) -> Result<T> {
+    serde_json::from_str(&command.read()?)
+        .with_context(|| format!("cannot understand what `{command}` printed"))
+}
+
+/// Inspects objects of a kind by their ids. One may disappear between two questions; the others are
+/// printed all the same.
+pub(crate) fn inspect<T: DeserializeOwned>(kind: &str, ids: &str) -> Result<Vec<T>> {
+    if ids.trim().is_empty() {
+        return Ok(Vec::new());
+    }
+    let command = docker(["inspect", "--type", kind]).args(ids.lines());
+    let found = command.output()?.stdout;
+    // A field that is missing must not be taken for an object that is gone.
+    serde_json::from_slice(&found)
+        .with_context(|| format!("cannot understand what `{command}` printed"))
+}
+
+/// The same, for one object; `None` if there is no such object.
+pub(crate) fn find<T: DeserializeOwned>(kind: &str, id: &str) -> Result<Option<T>> {
+    Ok(inspect(kind, id)?.into_iter().next())
 }
 
 /// The engine behind the `docker` command line.
@@ -29,218 +54,234 @@ pub(crate) struct Engine {
     pub(crate) arch: String,
 }
 
-/// A Swarm service, as far as it matters here.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Service {
-    /// What Swarm was told to run: an id, or a name with its digest.
-    pub(crate) reference: String,
-    /// The image with its tag.
-    pub(crate) image: String,
-    pub(crate) replicas: usize,
-    pub(crate) plan: String,
-    pub(crate) environment: Vec<String>,
-    pub(crate) constraints: Vec<String>,
-    /// The names of the networks it is attached to.
-    pub(crate) networks: Vec<String>,
-    pub(crate) ports: Vec<u16>,
-    /// `updating`, `completed`, `rollback_started`...; empty if it was never updated.
-    pub(crate) update_state: String,
-    pub(crate) update_message: String,
-}
-
-/// One try at running one replica.
-#[derive(Clone, Debug)]
-pub(crate) struct Task {
-    pub(crate) id: String,
-    pub(crate) slot: u32,
-    pub(crate) reference: String,
-    pub(crate) version: String,
-    pub(crate) state: String,
-    pub(crate) desired: String,
-    pub(crate) created: String,
-    pub(crate) since: String,
-    pub(crate) error: String,
-    pub(crate) node: String,
-    pub(crate) container: Option<String>,
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Server {
+    version: String,
+    api_version: String,
+    arch: String,
 }
 
 impl Engine {
     pub(crate) fn ask() -> Result<Self> {
-        let server = json(&docker(["version", "--format={{json .Server}}"]))?;
-        let api = text(&server, "/ApiVersion");
-        let parts = api.split_once('.');
+        let server: Server = json(&docker(["version", "--format={{json .Server}}"]))?;
+        let parts = server.api_version.split_once('.');
         let api = parts
             .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)))
-            .with_context(|| format!("cannot read the engine's API version {api:?}"))?;
-        Ok(Self { version: text(&server, "/Version"), api, arch: text(&server, "/Arch") })
+            .with_context(|| format!("cannot read the API version {:?}", server.api_version))?;
+        Ok(Self { version: server.version, api, arch: server.arch })
     }
 }
 
-/// What the engine's node is to the swarm.
+/// The node that `docker` talks to.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Info {
+    pub(crate) system_time: String,
+    pub(crate) swarm: Swarm,
+}
+
+/// What this node is to the swarm.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub(crate) struct Swarm {
     /// `inactive`, `pending`, `active`, `error` or `locked`.
-    pub(crate) state: String,
-    pub(crate) is_manager: bool,
+    pub(crate) local_node_state: String,
+    pub(crate) control_available: bool,
 }
 
-impl Swarm {
+impl Info {
     pub(crate) fn ask() -> Result<Self> {
-        let swarm = json(&docker(["info", "--format={{json .Swarm}}"]))?;
-        let is_manager = swarm.pointer("/ControlAvailable") == Some(&Value::Bool(true));
-        Ok(Self { state: text(&swarm, "/LocalNodeState"), is_manager })
+        json(&docker(["info", "--format={{json .}}"]))
     }
 }
 
-impl Service {
-    /// The service of this name, if there is one.
-    pub(crate) fn find(name: &str) -> Result<Option<Self>> {
-        let names = docker(["service", "ls", "--format={{.Name}}"])
-            .args([format!("--filter=name={name}")])
-            .read()?;
-        // Docker's filter takes a name for a prefix.
-        if !names.lines().any(|line| line == name) {
-            return Ok(None);
-        }
-        let found = json(&docker(["service", "inspect", "--format={{json .}}", name]))?;
-        let task = &found["Spec"]["TaskTemplate"];
-        let networks = list(task, "/Networks").iter().map(|network| {
-            let id = text(network, "/Target");
-            let name = docker(["network", "inspect", "--format={{.Name}}", &id]).read()?;
-            Ok(name.trim().to_owned())
-        });
-        let ports = list(&found, "/Endpoint/Ports").iter();
-        Ok(Some(Self {
-            reference: text(task, "/ContainerSpec/Image"),
-            image: text(&found["Spec"]["Labels"][IMAGE_LABEL], ""),
-            replicas: number(&found, "/Spec/Mode/Replicated/Replicas"),
-            plan: text(&found["Spec"]["Labels"][PLAN_LABEL], ""),
-            environment: texts(task, "/ContainerSpec/Env"),
-            constraints: texts(task, "/Placement/Constraints"),
-            networks: networks.collect::<Result<_>>()?,
-            ports: ports.map(|port| number(port, "/PublishedPort")).collect(),
-            update_state: text(&found, "/UpdateStatus/State"),
-            update_message: text(&found, "/UpdateStatus/Message"),
-        }))
-    }
-
-    /// Swarm has stopped halfway through an update or a rollback.
-    pub(crate) fn is_paused(&self) -> bool {
-        ["paused", "rollback_paused"].contains(&self.update_state.as_str())
-    }
-
-    /// Swarm is at work on it.
-    pub(crate) fn is_updating(&self) -> bool {
-        ["updating", "rollback_started"].contains(&self.update_state.as_str())
-    }
-}
-
-impl Task {
-    /// All tasks of a service that Swarm remembers, the newest of each slot first.
-    pub(crate) fn of(service: &str) -> Result<Vec<Self>> {
-        let list = docker(["service", "ps", "--quiet", "--no-trunc", service]).read()?;
-        if list.trim().is_empty() {
-            return Ok(Vec::new());
-        }
-        // A task may be forgotten between the two questions; the others are printed all the same.
-        let inspect = docker(["inspect", "--type=task"]).args(list.lines());
-        let found: Vec<Value> = serde_json::from_slice(&inspect.output()?.stdout)
-            .with_context(|| format!("cannot understand what `{inspect}` printed"))?;
-        let mut tasks: Vec<Self> = found.iter().map(Self::read).collect();
-        tasks.sort_by(|a, b| (a.slot, &b.created).cmp(&(b.slot, &a.created)));
-        Ok(tasks)
-    }
-
-    fn read(task: &Value) -> Self {
-        let container = text(task, "/Status/ContainerStatus/ContainerID");
-        let spec = &task["Spec"]["ContainerSpec"];
-        Self {
-            id: text(task, "/ID"),
-            slot: number(task, "/Slot"),
-            reference: text(spec, "/Image"),
-            version: text(&spec["Labels"][VERSION_LABEL], ""),
-            state: text(task, "/Status/State"),
-            desired: text(task, "/DesiredState"),
-            created: text(task, "/CreatedAt"),
-            since: text(task, "/Status/Timestamp"),
-            error: text(task, "/Status/Err"),
-            node: text(task, "/NodeID"),
-            container: (!container.is_empty()).then_some(container),
-        }
-    }
-
-    /// Running and, as there is a health check, healthy.
-    pub(crate) fn is_up(&self) -> bool {
-        self.state == "running" && self.desired == "running"
-    }
-
-    /// It has ended though it never should. One that was unhealthy and then stopped as it was told
-    /// to counts as complete.
-    pub(crate) fn has_ended(&self) -> bool {
-        ["complete", "failed", "rejected"].contains(&self.state.as_str())
-    }
+/// Whether the engine runs on this machine.
+pub(crate) fn engine_is_local() -> bool {
+    let host: Result<String> =
+        json(&docker(["context", "inspect", "--format={{json .Endpoints.docker.Host}}"]));
+    host.is_ok_and(|host| host.starts_with("unix://"))
 }
 
 /// A container on the node that `docker` talks to.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
 pub(crate) struct Container {
     pub(crate) id: String,
-    pub(crate) name: String,
+    name: String,
+    pub(crate) state: ContainerState,
+    config: ContainerConfig,
+    host_config: HostConfig,
+    network_settings: NetworkSettings,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ContainerState {
+    /// Not there before the container has been started.
+    #[serde(default)]
+    pub(crate) health: Option<Health>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Health {
     /// `starting`, `healthy`, `unhealthy`.
-    pub(crate) health: String,
-    /// The exit status and output of the last probes, the newest last.
-    pub(crate) probes: Vec<(i64, String)>,
+    pub(crate) status: String,
+    /// The last probes, the newest last.
+    pub(crate) log: Option<Vec<ProbeRun>>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct ProbeRun {
+    pub(crate) exit_code: i64,
+    pub(crate) output: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ContainerConfig {
+    labels: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct HostConfig {
+    network_mode: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NetworkSettings {
+    /// By port and protocol inside, such as `6767/tcp`.
+    #[serde(default)]
+    ports: BTreeMap<String, Option<Vec<Binding>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Binding {
+    host_port: String,
 }
 
 impl Container {
-    /// The containers of a service on this node, running or not.
-    pub(crate) fn of(service: &str, also_stopped: bool) -> Result<Vec<Self>> {
+    /// The containers of this node with this filter, running or not.
+    fn list(filter: Option<String>, also_stopped: bool) -> Result<Vec<Self>> {
         let list = docker(["ps", "--quiet", "--no-trunc"])
             .args(also_stopped.then_some("--all"))
-            .args([format!("--filter=label=com.docker.swarm.service.name={service}")])
-            .read()?;
-        let found = list.lines().map(Self::find);
-        Ok(found.collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
+            .args(filter.map(|filter| format!("--filter={filter}")));
+        inspect("container", &list.read()?)
+    }
+
+    pub(crate) fn running() -> Result<Vec<Self>> {
+        Self::list(None, false)
+    }
+
+    /// The containers of a service on this node.
+    pub(crate) fn of(service: &str, also_stopped: bool) -> Result<Vec<Self>> {
+        Self::list(Some(format!("label=com.docker.swarm.service.name={service}")), also_stopped)
     }
 
     /// The container of this id, if this node has it.
     pub(crate) fn find(id: &str) -> Result<Option<Self>> {
-        let inspect = docker(["inspect", "--type=container", "--format={{json .}}", id]);
-        let output = inspect.output()?;
-        if !output.status.success() {
-            return Ok(None);
-        }
-        let found: Value = serde_json::from_slice(&output.stdout)
-            .with_context(|| format!("cannot understand what `{inspect}` printed"))?;
-        let probes = list(&found, "/State/Health/Log").iter().map(|probe| {
-            let exit = probe["ExitCode"].as_i64().unwrap_or_default();
-            (exit, text(probe, "/Output").trim().to_owned())
-        });
-        Ok(Some(Self {
-            id: text(&found, "/Id"),
-            name: text(&found, "/Name").trim_start_matches('/').to_owned(),
-            health: text(&found, "/State/Health/Status"),
-            probes: probes.collect(),
-        }))
+        find("container", id)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.name.trim_start_matches('/')
+    }
+
+    pub(crate) fn health(&self) -> &str {
+        self.state.health.as_ref().map_or("", |health| &health.status)
+    }
+
+    /// The last probes, the newest last.
+    pub(crate) fn probes(&self) -> &[ProbeRun] {
+        self.state.health.as_ref().and_then(|health| health.log.as_deref()).unwrap_or_default()
+    }
+
+    /// Whether Swarm runs it.
+    pub(crate) fn is_of_swarm(&self) -> bool {
+        let labels = self.config.labels.as_ref();
+        labels.is_some_and(|labels| labels.contains_key("com.docker.swarm.service.id"))
+    }
+
+    /// Whether it holds this TCP port of the node.
+    pub(crate) fn has_tcp_port(&self, port: u16) -> bool {
+        let ports = self.network_settings.ports.iter();
+        self.host_config.network_mode != "host"
+            && ports.filter(|(inside, _)| inside.ends_with("/tcp")).any(|(_, bindings)| {
+                let mut bindings = bindings.iter().flatten();
+                bindings.any(|binding| binding.host_port.parse() == Ok(port))
+            })
     }
 }
 
-fn json(command: &Cmd) -> Result<Value> {
-    serde_json::from_str(&command.read()?)
-        .with_context(|| format!("cannot understand what `{command}` printed"))
+/// A node of the swarm.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Node {
+    #[serde(rename = "ID")]
+    pub(crate) id: String,
+    spec: NodeSpec,
+    status: NodeStatus,
 }
 
-fn text(value: &Value, pointer: &str) -> String {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NodeSpec {
+    availability: String,
 }
 
-fn number<T: TryFrom<u64> + Default>(value: &Value, pointer: &str) -> T {
-    let number = value.pointer(pointer).and_then(Value::as_u64);
-    number.and_then(|number| number.try_into().ok()).unwrap_or_default()
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct NodeStatus {
+    state: String,
 }
 
-fn list<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+impl Node {
+    /// The nodes that take containers.
+    pub(crate) fn all_active() -> Result<Vec<Self>> {
+        let nodes: Vec<Self> = inspect("node", &docker(["node", "ls", "--quiet"]).read()?)?;
+        let is_active =
+            |node: &Self| node.spec.availability == "active" && node.status.state == "ready";
+        Ok(nodes.into_iter().filter(is_active).collect())
+    }
 }
 
-fn texts(value: &Value, pointer: &str) -> Vec<String> {
-    list(value, pointer).iter().map(|item| text(item, "")).collect()
+/// An image of the engine.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Image {
+    pub(crate) id: String,
+    pub(crate) size: u64,
+    pub(crate) repo_tags: Option<Vec<String>>,
+    pub(crate) repo_digests: Option<Vec<String>>,
+}
+
+/// A network of the engine.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Network {
+    #[serde(rename = "Id")]
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) driver: String,
+    pub(crate) scope: String,
+}
+
+/// A secret or a config of the swarm.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Stored {
+    #[serde(rename = "ID")]
+    pub(crate) id: String,
+    pub(crate) spec: StoredSpec,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct StoredSpec {
+    pub(crate) name: String,
 }

@@ -1,4 +1,4 @@
-//! What a command ends with, for those who script it.
+//! The exit statuses, for scripts that call xtask.
 
 use std::process::ExitCode;
 
@@ -9,6 +9,7 @@ pub(crate) enum Exit {
     RolledBack,
     Unknown,
     Preflight,
+    Left,
     OverBudget,
     Interrupted,
 }
@@ -21,18 +22,26 @@ Exit statuses:
   3    rolled back: the new version failed, the old one serves
   4    the deadline passed, or the engine was lost: the state is unknown
   5    preflight failed: no engine, no swarm, port taken...
+  6    destroy: something is left; it was named with the reason
   7    heal: over the budget
-  130  interrupted: Swarm goes on by itself";
+  130  interrupted: Swarm continues by itself";
+
+impl Exit {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::RolledBack => 3,
+            Self::Unknown => 4,
+            Self::Preflight => 5,
+            Self::Left => 6,
+            Self::OverBudget => 7,
+            Self::Interrupted => 130,
+        }
+    }
+}
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Done => 0,
-            Exit::RolledBack => 3,
-            Exit::Unknown => 4,
-            Exit::Preflight => 5,
-            Exit::OverBudget => 7,
-            Exit::Interrupted => 130,
-        })
+        Self::from(exit.code())
     }
 }

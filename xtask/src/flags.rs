@@ -1,5 +1,5 @@
-//! The flags that override `infra/deploy.toml`. Each overrides the key of its name, where it is
-//! explained.
+//! The flags that override `infra/deploy.toml`. Each overrides the key of its name, which is explained
+//! there. `main` parses them.
 
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ use crate::command::root;
 use crate::settings::{EndpointMode, Publish, Settings};
 use crate::units::Span;
 
-/// What is meant.
+/// Which service.
 #[derive(Args)]
 pub(crate) struct Names {
     /// The settings file [default: infra/deploy.toml]
@@ -27,7 +27,7 @@ pub(crate) struct Names {
     network: Option<String>,
 }
 
-/// How it is to be.
+/// Which service, and how it is deployed.
 #[derive(Args)]
 pub(crate) struct Flags {
     #[command(flatten)]
@@ -64,8 +64,12 @@ impl Names {
     }
 
     fn unchecked(self) -> Result<Settings> {
-        let config = self.config.unwrap_or_else(|| root().join("infra/deploy.toml"));
-        let mut settings = Settings::read(&config)?;
+        let config = self.config.as_deref().map(std::path::absolute).transpose()?;
+        let mut settings = match &config {
+            Some(file) => Settings::read(file)?,
+            None => Settings::read(&root()?.join("infra/deploy.toml"))?,
+        };
+        settings.file = config;
         set(&mut settings.service, self.service);
         set(&mut settings.image, self.image);
         set(&mut settings.network, self.network);

@@ -1,55 +1,57 @@
-//! `heal`: forces one replica unhealthy and times what Swarm does about it. All times are the
-//! engine's own, from its events, so neither polling nor the way to the engine is in them.
+//! `heal`: forces one replica unhealthy and times how it is replaced. All times are the engine's own,
+//! from its events, so neither polling nor the way to the engine is in them.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Serialize;
-use serde_json::Value;
 
-use crate::docker::{Container, Service, docker};
+use crate::docker::{Container, docker};
 use crate::exit::Exit;
-use crate::plan::{CONTAINER_PORT, TESTABILITY};
+use crate::preflight;
+use crate::service::Service;
 use crate::settings::Settings;
 use crate::units::Span;
 
-/// The phases, in the order in which they come.
-const PHASES: [&str; 6] = [
-    "probe fails",
-    "marked unhealthy",
-    "old container stopped",
-    "new container started",
-    "healthy",
-    "answering",
-];
-
-/// When each phase was over, in seconds after the replica was forced unhealthy.
+/// What `--json` prints.
 #[derive(Serialize)]
 struct Timeline {
     old: String,
     new: String,
-    phases: Vec<(&'static str, f64)>,
+    /// `health check`: Swarm stopped the container. `exit`: the process ended by itself.
+    way: &'static str,
+    phases: Vec<Phase>,
     seconds: f64,
+}
+
+#[derive(Serialize)]
+struct Phase {
+    name: &'static str,
+    /// When it was over, in seconds after the replica was forced unhealthy.
+    at: f64,
 }
 
 pub(crate) fn run(settings: &Settings, budget: Option<Span>, json: bool) -> Result<Exit> {
     let name = &settings.service;
+    preflight::engine().map_err(|problem| anyhow!(problem))?;
+    let info = preflight::swarm().map_err(|problem| anyhow!(problem))?;
     let service = Service::find(name)?
         .with_context(|| format!("{name} is not deployed: cargo xtask deploy --testability"))?;
-    let on = format!("{TESTABILITY}=true");
+    let on = format!("{}=true", settings.variable("TESTABILITY"));
     ensure!(
-        service.environment.contains(&on),
+        service.container().env.contains(&on),
         "{name} runs without its testability route: cargo xtask deploy --testability"
     );
     let containers = Container::of(name, false)?;
-    let old = containers.into_iter().find(|container| container.health == "healthy");
+    let old = containers.into_iter().find(|container| container.health() == "healthy");
     let old = old.with_context(|| {
         format!("{name} has no healthy container on this node: cargo xtask status")
     })?;
-    let timeline = Watch::start(name)?.heal(&old, settings)?;
+    let timeline = Events::listen(name, &info.system_time)?.heal(&old, settings)?;
     if json {
         println!("{}", serde_json::to_string(&timeline)?);
     } else {
@@ -68,43 +70,51 @@ impl Timeline {
     fn print(&self) {
         println!("   0.0 s          forced unhealthy: {}", short(&self.old));
         let mut before = 0.0;
-        for (phase, at) in &self.phases {
-            println!("{at:6.1} s  {:+5.1}  {phase}", at - before);
+        for Phase { name, at } in &self.phases {
+            println!("{at:6.1} s  {:+5.1}  {name}", at - before);
             before = *at;
         }
-        println!("Replaced {} by {}.", short(&self.old), short(&self.new));
+        println!("Replaced {} by {} ({}).", short(&self.old), short(&self.new), self.way);
     }
 }
 
 /// The engine's events about the containers of one service.
-struct Watch {
+struct Events {
     docker: Child,
     events: Receiver<Event>,
 }
 
+/// As Docker writes it.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
 struct Event {
-    container: String,
-    name: String,
     action: String,
-    exec: String,
-    exit: String,
-    nanos: u64,
+    actor: Actor,
+    #[serde(rename = "timeNano")]
+    nanoseconds: u64,
 }
 
-impl Watch {
-    /// Listens from now on, by the engine's clock: nothing is lost while the listener starts.
-    fn start(service: &str) -> Result<Self> {
-        let now = docker(["info", "--format={{.SystemTime}}"]).read()?;
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Actor {
+    #[serde(rename = "ID")]
+    id: String,
+    attributes: BTreeMap<String, String>,
+}
+
+impl Events {
+    /// Listens from this time on, by the engine's clock: nothing is lost while the listener starts.
+    fn listen(service: &str, since: &str) -> Result<Self> {
         let command = docker(["events", "--format={{json .}}", "--filter=type=container"])
             .args([format!("--filter=label=com.docker.swarm.service.name={service}")])
-            .args([format!("--since={}", now.trim())]);
-        let mut docker = command.command().stdout(Stdio::piped()).spawn()?;
+            .args([format!("--since={since}")]);
+        let mut docker = command.command()?.stdout(Stdio::piped()).spawn()?;
         let lines = BufReader::new(docker.stdout.take().context("docker events has no output")?);
         let (sender, events) = mpsc::channel();
         std::thread::spawn(move || {
-            let events = lines.lines().map_while(Result::ok).filter_map(|line| Event::read(&line));
-            // Ends with the listener, or when nobody waits any longer.
-            for event in events {
+            let events = lines.lines().map_while(Result::ok);
+            // Ends with the listener, or when nothing waits any longer.
+            for event in events.filter_map(|line| serde_json::from_str(&line).ok()) {
                 if sender.send(event).is_err() {
                     break;
                 }
@@ -114,61 +124,84 @@ impl Watch {
     }
 
     fn heal(&self, old: &Container, settings: &Settings) -> Result<Timeline> {
-        let slot = slot(&old.name);
-        let forced = ask(&old.id, "/testability/healthy/false")?;
-        let force = self.next("the replica to be forced", &settings.deadline, |event| {
+        let slot = slot(old.name());
+        let forced = ask(settings, &old.id, "/testability/healthy/false")?;
+        let force = self.next("the replica to be forced", settings, |event| {
             event.action.starts_with("exec_create") && event.action.contains("/testability/")
         })?;
-        let start = self.next("the replica to be forced", &settings.deadline, |event| {
-            event.action == "exec_die" && event.exec == force.exec
+        let start = self.next("the replica to be forced", settings, |event| {
+            event.action == "exec_die" && event.attribute("execID") == force.attribute("execID")
         })?;
         ensure!(forced, "{} did not take /testability/healthy/false", short(&old.id));
-        let mut times = Vec::new();
-        let mut new = String::new();
-        for phase in &PHASES[..5] {
-            let event = self.next(phase, &settings.deadline, |event| {
-                let is_old = event.container == old.id;
-                match *phase {
-                    "probe fails" => is_old && event.action == "exec_die" && event.exit != "0",
-                    "marked unhealthy" => is_old && event.action == "health_status: unhealthy",
-                    "old container stopped" => is_old && event.action == "die",
-                    "new container started" => {
-                        !is_old && event.action == "start" && self::slot(&event.name) == slot
-                    }
-                    _ => event.container == new && event.action == "health_status: healthy",
-                }
-            })?;
-            if *phase == "new container started" {
-                new.clone_from(&event.container);
+        let mut phases = Vec::new();
+        let mut over = |name, event: &Event| {
+            let nanoseconds = event.nanoseconds.saturating_sub(start.nanoseconds);
+            phases.push(Phase { name, at: Duration::from_nanos(nanoseconds).as_secs_f64() });
+        };
+        let mut is_marked = false;
+        let mut has_failed = false;
+        let stopped = self.next("the old container to stop", settings, |event| {
+            if event.actor.id != old.id {
+                return false;
             }
-            times.push((*phase, seconds(&start, &event)));
-        }
-        ensure!(ask(&new, "/accounts/10000")?, "the new container does not answer");
-        let answered = self.next("answering", &settings.deadline, |event| {
-            event.container == new && event.action == "exec_die" && event.exit == "0"
+            let is_probe = event.action == "exec_die" && event.attribute("exitCode") != "0";
+            if is_probe && !has_failed {
+                has_failed = true;
+                over("probe fails", event);
+            } else if event.action == "health_status: unhealthy" {
+                is_marked = true;
+                over("marked unhealthy", event);
+            }
+            event.action == "die"
         })?;
-        let seconds = seconds(&start, &answered);
-        times.push((PHASES[5], seconds));
-        Ok(Timeline { old: old.id.clone(), new, phases: times, seconds })
+        over("old container stopped", &stopped);
+        let started = self.next("a new container", settings, |event| {
+            event.actor.id != old.id
+                && event.action == "start"
+                && self::slot(event.attribute("name")) == slot
+        })?;
+        over("new container started", &started);
+        let new = &started.actor.id;
+        let healthy = self.next("the new container to be healthy", settings, |event| {
+            event.actor.id == *new && event.action == "health_status: healthy"
+        })?;
+        over("healthy", &healthy);
+        ensure!(ask(settings, new, "/accounts/10000")?, "the new container does not answer");
+        let answered = self.next("the new container to answer", settings, |event| {
+            event.actor.id == *new
+                && event.action == "exec_die"
+                && event.attribute("exitCode") == "0"
+        })?;
+        over("answering", &answered);
+        let seconds = phases.last().map_or(0.0, |phase| phase.at);
+        let way = if is_marked { "health check" } else { "exit" };
+        Ok(Timeline { old: old.id.clone(), new: new.clone(), way, phases, seconds })
     }
 
     /// The next event of a kind; those before it are passed over.
-    fn next(&self, what: &str, patience: &Span, is: impl Fn(&Event) -> bool) -> Result<Event> {
-        let end = Instant::now() + patience.0;
+    fn next(
+        &self,
+        what: &str,
+        settings: &Settings,
+        mut is: impl FnMut(&Event) -> bool,
+    ) -> Result<Event> {
+        let deadline = Instant::now() + settings.deadline.0;
         loop {
-            match self.events.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.events.recv_timeout(left) {
                 Ok(event) if is(&event) => return Ok(event),
                 Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => {
-                    bail!("waited {patience} in vain for: {what}. cargo xtask status shows more")
-                }
+                Err(RecvTimeoutError::Timeout) => bail!(
+                    "waited {} in vain for {what}. cargo xtask status shows more",
+                    settings.deadline
+                ),
                 Err(RecvTimeoutError::Disconnected) => bail!("the engine's events have ended"),
             }
         }
     }
 }
 
-impl Drop for Watch {
+impl Drop for Events {
     fn drop(&mut self) {
         let _ = self.docker.kill();
         let _ = self.docker.wait();
@@ -176,30 +209,18 @@ impl Drop for Watch {
 }
 
 impl Event {
-    fn read(line: &str) -> Option<Self> {
-        let event: Value = serde_json::from_str(line).ok()?;
-        let text = |pointer| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-        Some(Self {
-            container: text("/Actor/ID").to_owned(),
-            name: text("/Actor/Attributes/name").to_owned(),
-            action: text("/Action").to_owned(),
-            exec: text("/Actor/Attributes/execID").to_owned(),
-            exit: text("/Actor/Attributes/exitCode").to_owned(),
-            nanos: event.get("timeNano")?.as_u64()?,
-        })
+    fn attribute(&self, name: &str) -> &str {
+        self.actor.attributes.get(name).map_or("", String::as_str)
     }
 }
 
 /// Asks a container over its own loopback, with the probe that it carries: this works wherever the
 /// engine is and whatever is published.
-fn ask(container: &str, path: &str) -> Result<bool> {
-    docker(["exec", container, "/healthchecker"])
-        .args([format!("-port={CONTAINER_PORT}"), format!("--path={path}")])
+fn ask(settings: &Settings, container: &str, path: &str) -> Result<bool> {
+    let probe = format!("/{}", settings.probe.binary);
+    docker(["exec", container, &probe])
+        .args([format!("-port={}", settings.program.port), format!("--path={path}")])
         .succeeds()
-}
-
-fn seconds(from: &Event, to: &Event) -> f64 {
-    Duration::from_nanos(to.nanos.saturating_sub(from.nanos)).as_secs_f64()
 }
 
 /// `accountservice.1` of `accountservice.1.f9vmtx1k0m2njhn58ocha6de9`.

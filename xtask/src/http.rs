@@ -1,5 +1,5 @@
-//! One GET, for asking a deployed service from outside. The status and the body are all that is
-//! looked at.
+//! One GET, to see from outside whether a deployed service answers. It is no HTTP client: it reads a
+//! status and a body, and no header. `deploy` calls it.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -9,21 +9,17 @@ use anyhow::{Context, Result};
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: String,
-}
-
-pub(crate) fn get(address: &str, path: &str) -> Result<Answer> {
+/// The status and the body.
+pub(crate) fn get(address: &str, path: &str) -> Result<(u16, String)> {
     let address: SocketAddr = address.parse().with_context(|| format!("bad address {address}"))?;
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
     let mut text = String::new();
     stream.take(64 << 10).read_to_string(&mut text)?;
-    let (head, body) = text.split_once("\r\n\r\n").context("the answer has no end of its head")?;
+    let (head, body) =
+        text.split_once("\r\n\r\n").context("the head of the response has no end")?;
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    let status = status.context("the answer has no status")?;
-    Ok(Answer { status, body: body.to_owned() })
+    Ok((status.context("the response has no status")?, body.to_owned()))
 }

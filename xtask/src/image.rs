@@ -1,77 +1,131 @@
-//! `image`: the two binaries and the Dockerfile in a folder, and `docker build` on it. The tag is the
-//! hash of what is in the folder. The commit is a label that the hash leaves out, or else every commit
-//! would be a new version: it names the commit that first built this content.
+//! `image`: the two binaries and the Dockerfile in a folder, and `docker build` on it. The folder and the
+//! tag are named by the hash of the content, so that runs at the same time do not mix their files and
+//! an image holds what was hashed. The commit is a label that the hash leaves out, or else every
+//! commit would be a new version: it names the commit that first built this content.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
-use crate::command::{Cmd, target};
-use crate::dist::{self, Dist};
-use crate::docker::Engine;
-use crate::plan::{self, dockerfile, hash};
+use crate::command::{Arg, Cmd, target};
+use crate::dist::{self, Artifacts};
+use crate::docker::{Engine, Image, find};
+use crate::dockerfile::dockerfile;
+use crate::plan::{self, hash};
 use crate::settings::Settings;
+
+const DOCKERFILE: &str = "Dockerfile";
+
+/// An image that can be built.
+pub(crate) struct Prepared {
+    /// With the tag.
+    pub(crate) name: String,
+    context: PathBuf,
+}
 
 /// Builds the image, or only what goes into it, and prints its name.
 pub(crate) fn run(settings: &Settings, binaries: Option<&Path>, prepare_only: bool) -> Result<()> {
     let engine = Engine::ask()?;
-    let dist = dist::for_arch(&engine.arch, binaries)?;
-    let image = prepare(settings, &dist, engine.api)?;
+    let artifacts = dist::for_arch(settings, &engine.arch, binaries)?;
+    let image = prepare(settings, artifacts, engine.api)?;
     if !prepare_only {
         build(settings, &image)?;
     }
-    println!("{image}");
+    println!("{}", image.name);
     Ok(())
 }
 
 /// Fills the folder for `docker build` and names the image that it will make.
-pub(crate) fn prepare(settings: &Settings, dist: &Dist, api: (u32, u32)) -> Result<String> {
-    let context = context();
-    fill(&context, settings, dist, api)
-        .with_context(|| format!("cannot fill {}", context.display()))?;
-    let files = ["Dockerfile", "accountservice", "healthchecker"];
-    let contents = files.map(|name| fs::read(context.join(name)));
-    let contents = contents.into_iter().collect::<Result<Vec<_>, _>>()?;
-    Ok(format!("{}:{}", settings.image, hash(contents.iter().map(Vec::as_slice))))
-}
-
-/// The folder that is handed to `docker build`.
-pub(crate) fn context() -> PathBuf {
-    target().join("image")
+pub(crate) fn prepare(
+    settings: &Settings,
+    artifacts: Artifacts,
+    api: (u32, u32),
+) -> Result<Prepared> {
+    let images = target()?.join("image");
+    let filling = images.join(format!(".filling-{}", std::process::id()));
+    let filled = fill(&filling, settings, &artifacts, api);
+    let tag = filled.with_context(|| format!("cannot fill {}", filling.display()))?;
+    let context = images.join(&tag);
+    if hash_of(&context, settings).is_ok_and(|hash| hash == tag) {
+        // Another run may be building from it.
+        fs::remove_dir_all(&filling)?;
+        fs::File::open(&context)?.set_modified(SystemTime::now())?;
+    } else {
+        let _ = fs::remove_dir_all(&context);
+        fs::rename(&filling, &context)
+            .with_context(|| format!("cannot make {}", context.display()))?;
+    }
+    // Those of other contents are no longer needed, unless a run is about to build from them.
+    for entry in fs::read_dir(&images)?.flatten() {
+        let age = entry.metadata().and_then(|data| data.modified()).ok();
+        let is_old = age.and_then(|age| age.elapsed().ok()).is_some_and(|age| age.as_secs() > 3600);
+        if is_old && entry.path() != context {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    Ok(Prepared { name: format!("{}:{tag}", settings.image), context })
 }
 
 /// The commit that is being built.
-fn revision() -> String {
+pub(crate) fn revision() -> Result<String> {
     let args = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"];
-    let described = Cmd::new("git", args).read();
-    described.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
+    let git = Cmd::new("git", args).env_remove(&["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"]);
+    let output = git.output();
+    let described = output.ok().filter(|output| output.status.success());
+    let text = described.and_then(|output| String::from_utf8(output.stdout).ok());
+    Ok(text.map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned()))
 }
 
 /// Builds the image unless it is there, pushes it if the settings say so, and returns what Swarm is
 /// to be told to run.
-pub(crate) fn build(settings: &Settings, image: &str) -> Result<String> {
-    let context = context().display().to_string();
-    for step in plan::image_steps(settings, image, &revision(), &context) {
+pub(crate) fn build(settings: &Settings, image: &Prepared) -> Result<String> {
+    let name = Arg::from(image.name.as_str());
+    let context = image.context.display().to_string();
+    for step in plan::image_steps(settings, &name, &revision()?.into(), &context.into()) {
         step.run()?;
     }
-    match plan::reference(settings, image) {
-        Some(ask) => Ok(ask.read()?.trim().to_owned()),
-        None => Ok(image.to_owned()),
-    }
+    let built: Image =
+        find("image", &image.name)?.with_context(|| format!("{} is not there", image.name))?;
+    let ceiling = settings.image_max_bytes;
+    ensure!(
+        built.size <= ceiling,
+        "the image has {} bytes, over its ceiling of {ceiling}, which is image_max_bytes in \
+         infra/deploy.toml",
+        built.size
+    );
+    Ok(if settings.push { image.name.clone() } else { built.id })
 }
 
-fn fill(context: &Path, settings: &Settings, dist: &Dist, api: (u32, u32)) -> Result<()> {
+/// Copies everything into a folder, and returns the hash of what is there then.
+fn fill(
+    context: &Path,
+    settings: &Settings,
+    artifacts: &Artifacts,
+    api: (u32, u32),
+) -> Result<String> {
     let _ = fs::remove_dir_all(context);
     let data = context.join("root/data");
     fs::create_dir_all(&data)?;
     fs::set_permissions(&data, fs::Permissions::from_mode(0o1777))?;
-    fs::write(context.join("Dockerfile"), dockerfile(settings, Some(api)))?;
-    for (from, name) in [(&dist.service, "accountservice"), (&dist.probe, "healthchecker")] {
+    fs::write(context.join(DOCKERFILE), dockerfile(settings, Some(api))?)?;
+    for (name, from) in &artifacts.files {
         let to = context.join(name);
         fs::copy(from, &to)?;
         fs::set_permissions(&to, fs::Permissions::from_mode(0o755))?;
     }
-    Ok(())
+    hash_of(context, settings)
+}
+
+/// The hash of the files in a folder that was filled.
+fn hash_of(context: &Path, settings: &Settings) -> Result<String> {
+    let mut content = Vec::new();
+    for name in [DOCKERFILE, &settings.program.binary, &settings.probe.binary] {
+        let file = fs::read(context.join(name))?;
+        content.extend((file.len() as u64).to_le_bytes());
+        content.extend(file);
+    }
+    Ok(hash(&content))
 }

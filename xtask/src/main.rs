@@ -5,9 +5,11 @@ mod check;
 mod command;
 mod converge;
 mod deploy;
+mod desired;
 mod destroy;
 mod dist;
 mod docker;
+mod dockerfile;
 mod elf;
 mod emit;
 mod exit;
@@ -16,11 +18,17 @@ mod heal;
 mod http;
 mod image;
 mod interrupt;
+mod lock;
 mod plan;
 mod preflight;
+mod service;
 mod settings;
+mod size;
+mod source;
 mod status;
 mod step;
+mod stored;
+mod toolchain;
 mod units;
 mod verify;
 
@@ -54,6 +62,8 @@ enum Task {
         /// Build for this target only; may be given more than once
         #[arg(long, value_name = "TRIPLE", value_parser = dist::TRIPLES)]
         target: Vec<String>,
+        #[command(flatten)]
+        names: Names,
     },
     /// Write infra/Dockerfile and infra/swarm.sh from infra/deploy.toml
     Emit {
@@ -86,14 +96,20 @@ enum Task {
         /// Show every command and touch nothing
         #[arg(long)]
         dry_run: bool,
+        /// Print the outcome as JSON; infra/README.md has its shape
+        #[arg(long, conflicts_with = "dry_run")]
+        json: bool,
         /// Take the binaries from here instead of building them
         #[arg(long, value_name = "FOLDER")]
         binaries: Option<PathBuf>,
         #[command(flatten)]
         flags: Flags,
     },
-    /// Show the tasks of the service, their health and what the last probe said
+    /// Show the tasks of the service, their health, their last probes, and drift from the settings
     Status {
+        /// Print it as JSON; infra/README.md has its shape
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         names: Names,
     },
@@ -106,7 +122,7 @@ enum Task {
         /// Fail, with 7, if it takes longer, such as 20s
         #[arg(long, value_name = "TIME")]
         budget: Option<Span>,
-        /// Print the timeline as JSON
+        /// Print the timeline as JSON; infra/README.md has its shape
         #[arg(long)]
         json: bool,
         #[command(flatten)]
@@ -125,8 +141,9 @@ enum Task {
     #[command(disable_help_flag = true)]
     Soak(verify::Args),
     /// Remove the service and wait until it is gone
+    #[command(after_help = exit::HELP)]
     Destroy {
-        /// Remove its network and its images too
+        /// Remove its network, images, secrets and configs too
         #[arg(long)]
         all: bool,
         #[command(flatten)]
@@ -145,18 +162,18 @@ fn run(task: Task) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     match task {
         Task::Check => Ok(check::run()),
-        Task::Dist { target } => dist::run(&target).map(done),
+        Task::Dist { target, names } => dist::run(&names.settings()?, &target).map(done),
         Task::Emit { check, out, flags } => {
-            let out = out.unwrap_or_else(|| command::root().join("infra"));
-            emit::run(&flags.settings()?, &out, check).map(done)
+            emit::run(&flags.settings()?, out.as_deref(), check).map(done)
         }
         Task::Image { prepare, binaries, flags } => {
             image::run(&flags.settings()?, binaries.as_deref(), prepare).map(done)
         }
-        Task::Deploy { dry_run, binaries, flags } => {
-            deploy::run(&flags.settings()?, binaries.as_deref(), dry_run).map(Exit::into)
+        Task::Deploy { dry_run: true, flags, .. } => emit::dry_run(&flags.settings()?).map(done),
+        Task::Deploy { dry_run: false, json, binaries, flags } => {
+            deploy::run(&flags.settings()?, binaries.as_deref(), json).map(Exit::into)
         }
-        Task::Status { names } => status::run(&names.settings()?).map(done),
+        Task::Status { json, names } => status::run(&names.settings()?, json).map(done),
         Task::Heal { budget, json, names } => {
             heal::run(&names.settings()?, budget, json).map(Exit::into)
         }

@@ -1,115 +1,165 @@
-//! What must be so before anything is changed. Each thing that is not says what to type.
+//! Checks whether a deployment can succeed, before anything is changed. Each problem comes with what to
+//! type. Everything is read from Docker's JSON. `deploy` calls it; `status` and the others use its
+//! explanation of an engine that does not answer.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 
-use crate::docker::{Engine, Service, Swarm, docker};
+use anyhow::Result;
+
+use crate::docker::{Container, Engine, Info, Network, Node, docker, engine_is_local, find};
+use crate::service::{Port, Service, Task};
 use crate::settings::{Publish, Settings};
 
 /// The first engine API that knows all that the plan asks for (Docker 20.10).
 const LEAST_API: (u32, u32) = (1, 41);
 
 /// What was found.
-pub(crate) struct Ground {
+pub(crate) struct Found {
     pub(crate) engine: Engine,
     /// The service as it is, if it is there.
     pub(crate) current: Option<Service>,
 }
 
-/// All that is missing, at once.
-pub(crate) fn run(settings: &Settings) -> Result<Ground, Vec<String>> {
-    let engine = Engine::ask().map_err(|error| vec![no_engine(&format!("{error:#}"))])?;
-    let mut missing = Vec::new();
+/// All problems at once.
+pub(crate) fn run(settings: &Settings) -> Result<Found, Vec<String>> {
+    let engine = engine().map_err(|problem| vec![problem])?;
+    let mut problems = Vec::new();
     if engine.api < LEAST_API {
         let (major, minor) = engine.api;
-        missing.push(format!(
+        problems.push(format!(
             "the engine speaks API {major}.{minor}; limits on processes need 1.41: install Docker \
              20.10 or later"
         ));
     }
-    match Swarm::ask() {
-        Ok(swarm) if swarm.is_manager => {}
-        Ok(swarm) if swarm.state == "active" => missing.push(
-            "this node is a worker of its swarm: talk to a manager, with \
-             `docker context use NAME` or DOCKER_HOST=ssh://USER@MANAGER"
-                .to_owned(),
-        ),
-        Ok(swarm) => missing.push(format!(
-            "the engine is in no swarm (its state is {}): docker swarm init",
-            swarm.state
-        )),
-        Err(error) => missing.push(format!("{error:#}")),
+    problems.extend(swarm().err());
+    if !problems.is_empty() {
+        return Err(problems);
     }
-    if !missing.is_empty() {
-        return Err(missing);
+    match look(settings) {
+        Ok((current, problems)) if problems.is_empty() => Ok(Found { engine, current }),
+        Ok((_, problems)) => Err(problems),
+        Err(error) => Err(vec![format!("{error:#}")]),
     }
-    let current = match Service::find(&settings.service) {
-        Ok(current) => current,
-        Err(error) => return Err(vec![format!("{error:#}")]),
-    };
-    missing.extend(network(&settings.network));
-    let ours = current.as_ref().is_some_and(|service| service.ports.contains(&settings.port));
-    if settings.publish != Publish::None && !ours {
-        missing.extend(port(settings.port, &settings.service));
-    }
-    if missing.is_empty() { Ok(Ground { engine, current }) } else { Err(missing) }
 }
 
-/// Whether the engine runs on this machine.
-pub(crate) fn engine_is_local() -> bool {
-    let host = docker(["context", "inspect", "--format={{.Endpoints.docker.Host}}"]).read();
-    host.is_ok_and(|host| host.starts_with("unix://"))
-}
-
-fn no_engine(why: &str) -> String {
-    if docker(["--version"]).succeeds().is_err() {
-        return "there is no `docker` command: install Docker, for example with \
-                `apt-get install docker.io`"
-            .to_owned();
-    }
-    format!(
-        "no engine answers: start it, for example with `systemctl start docker`, or name another \
-         with DOCKER_HOST or `docker context use NAME`. Docker says: {why}"
-    )
-}
-
-/// A network of that name which a service cannot join.
-fn network(name: &str) -> Option<String> {
-    let inspect = docker(["network", "inspect", "--format={{.Driver}} {{.Scope}}", name]);
-    let found = inspect.read().ok()?;
-    (found.trim() != "overlay swarm").then(|| {
+/// An engine that answers.
+pub(crate) fn engine() -> Result<Engine, String> {
+    Engine::ask().map_err(|error| {
+        if docker(["--version"]).succeeds().is_err() {
+            return "there is no `docker` command: install Docker, for example with \
+                    `apt-get install docker.io`"
+                .to_owned();
+        }
         format!(
-            "the network {name} is not an overlay network of the swarm but `{}`: choose another \
-             with --network NAME, or remove it with `docker network rm {name}`",
-            found.trim()
+            "no engine answers: start it, for example with `systemctl start docker`, or name \
+             another with DOCKER_HOST or `docker context use NAME`. Docker says: {error:#}"
         )
     })
 }
 
-/// Whoever has the port.
-fn port(port: u16, service: &str) -> Option<String> {
-    let containers = containers_at(port);
-    // A container of ours that is still stopping: Swarm waits for the port by itself.
-    if containers.iter().any(|name| name.starts_with(&format!("{service}."))) {
-        return None;
+/// A swarm that can be managed from here.
+pub(crate) fn swarm() -> Result<Info, String> {
+    match Info::ask() {
+        Ok(info) if info.swarm.control_available => Ok(info),
+        Ok(info) if info.swarm.local_node_state == "active" => {
+            Err("this node is a worker of its swarm: talk to a manager, with \
+                 `docker context use NAME` or DOCKER_HOST=ssh://USER@MANAGER"
+                .to_owned())
+        }
+        Ok(info) => Err(format!(
+            "the engine is in no swarm (its state is {}): docker swarm init",
+            info.swarm.local_node_state
+        )),
+        Err(error) => Err(format!("{error:#}")),
     }
-    let container = containers.first().map(|name| format!("the container {name}"));
-    let holder = services_at(port).or(container).or_else(|| {
-        let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
-        let taken = listener.is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
-        (taken && engine_is_local())
-            .then(|| format!("a process; `ss --listening --tcp --processes 'sport = :{port}'`"))
-    })?;
-    Some(format!("port {port} is taken by {holder}: stop that, or choose another with --port N"))
 }
 
-fn services_at(port: u16) -> Option<String> {
-    let services = docker(["service", "ls", "--format={{.Name}} {{.Ports}}"]).read().ok()?;
-    let taken = services.lines().find(|line| line.contains(&format!(":{port}->")))?;
-    Some(format!("the service {}", taken.split(' ').next()?))
+fn look(settings: &Settings) -> Result<(Option<Service>, Vec<String>)> {
+    let services = Service::all(None)?;
+    let current = Service::find(&settings.service)?;
+    let mut problems = Vec::new();
+    problems.extend(network(&settings.network)?);
+    if current.as_ref().is_some_and(|service| service.replicas().is_none()) {
+        problems.push(format!(
+            "the service {0} runs once on each node, which cannot be changed: docker service rm {0}",
+            settings.service
+        ));
+    }
+    problems.extend(port(settings, &services, current.as_ref())?);
+    Ok((current, problems))
 }
 
-fn containers_at(port: u16) -> Vec<String> {
-    let names = docker(["ps", "--format={{.Names}}"]).args([format!("--filter=publish={port}")]);
-    names.read().unwrap_or_default().lines().map(str::to_owned).collect()
+/// A network of that name which a service cannot join.
+fn network(name: &str) -> Result<Option<String>> {
+    let network: Option<Network> = find("network", name)?;
+    let unfit = network.filter(|found| found.driver != "overlay" || found.scope != "swarm");
+    Ok(unfit.map(|Network { driver, scope, .. }| {
+        format!(
+            "the network {name} is not an overlay network of the swarm but `{driver} {scope}`: choose \
+             another with --network NAME, or remove it with `docker network rm {name}`"
+        )
+    }))
+}
+
+/// Who has the port, if the engine would refuse it or could not place a container.
+fn port(
+    settings: &Settings,
+    services: &[Service],
+    current: Option<&Service>,
+) -> Result<Option<String>> {
+    let port = settings.port;
+    if settings.publish == Publish::None {
+        return Ok(None);
+    }
+    let takes = |other: &&Port| other.protocol == "tcp" && other.published_port == port;
+    let mut shared = Vec::new();
+    for service in services.iter().filter(|other| other.spec.name != settings.service) {
+        for other in service.spec.endpoint_spec.ports.iter().filter(takes) {
+            // Two services may publish a port of the nodes, as long as there are nodes for both.
+            if other.publish_mode == "host" && settings.publish == Publish::Host {
+                shared.push(service);
+            } else {
+                return Ok(Some(taken(port, &format!("the service {}", service.spec.name))));
+            }
+        }
+    }
+    if !shared.is_empty() && free_nodes(&shared)? == 0 {
+        let names: Vec<_> = shared.iter().map(|service| service.spec.name.as_str()).collect();
+        let holders = format!("the service {} on every node", names.join(", "));
+        return Ok(Some(taken(port, &holders)));
+    }
+    let containers = Container::running()?;
+    let holder = containers.iter().find(|one| !one.is_of_swarm() && one.has_tcp_port(port));
+    if let Some(container) = holder {
+        return Ok(Some(taken(port, &format!("the container {}", container.name()))));
+    }
+    // The engine itself listens on the ports of the services and the containers that it has.
+    let has_it =
+        |service: &&Service| service.spec.endpoint_spec.ports.iter().any(|one| takes(&one));
+    let is_of_engine = current.iter().any(has_it)
+        || shared.iter().any(|service| has_it(&service))
+        || containers.iter().any(|one| one.has_tcp_port(port));
+    if is_of_engine || !engine_is_local() {
+        return Ok(None);
+    }
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
+    let is_taken = listener.is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
+    let how = format!("a process; `ss --listening --tcp --processes 'sport = :{port}'`");
+    Ok(is_taken.then(|| taken(port, &how)))
+}
+
+fn taken(port: u16, holder: &str) -> String {
+    format!("port {port} is taken by {holder}: stop that, or choose another with --port N")
+}
+
+/// How many nodes run none of these.
+fn free_nodes(services: &[&Service]) -> Result<usize> {
+    let mut busy = BTreeSet::new();
+    for service in services {
+        let tasks = Task::of(&service.spec.name)?.into_iter();
+        busy.extend(tasks.filter(Task::is_wanted).map(|task| task.node));
+    }
+    Ok(Node::all_active()?.into_iter().filter(|node| !busy.contains(&node.id)).count())
 }

@@ -1,55 +1,225 @@
-//! `status`: the tasks of the service, how long each has been what it is, and what its last probe
-//! said.
+//! `status`: the tasks of the service, how long each has been in its state, what its last probes said,
+//! and how the service differs from `infra/deploy.toml`.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+use serde::Serialize;
 
-use crate::docker::{Container, Service, Task, docker};
+use crate::docker::{Container, Image, find};
+use crate::plan::{Facts, Plan};
+use crate::preflight;
+use crate::service::{Service, Task};
 use crate::settings::Settings;
+use crate::stored;
 
-pub(crate) fn run(settings: &Settings) -> Result<()> {
-    let name = &settings.service;
-    let Some(service) = Service::find(name)? else {
-        println!("{name} is not deployed: cargo xtask deploy");
-        return Ok(());
+/// How many of the last probes are shown.
+const PROBES: usize = 3;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report<'a> {
+    service: &'a str,
+    is_deployed: bool,
+    healthy: usize,
+    replicas: u32,
+    image: ImageReport,
+    /// Empty if it was never updated.
+    update_state: String,
+    update_message: String,
+    /// The flags of `docker service update` that would make it what the settings say; the image aside.
+    drift: Vec<String>,
+    tasks: Vec<TaskReport>,
+}
+
+#[derive(Default, Serialize)]
+struct ImageReport {
+    name: String,
+    /// What Swarm runs.
+    reference: String,
+    /// The id of the local image of that name, if there is one.
+    local: Option<String>,
+    is_local: bool,
+}
+
+#[derive(Serialize)]
+struct TaskReport {
+    replica: u32,
+    task: String,
+    container: Option<String>,
+    node: String,
+    state: String,
+    desired_state: String,
+    since: String,
+    error: String,
+    /// Of a container that has ended.
+    exit_status: Option<i64>,
+    /// How many containers of this replica ended before this one, as far as Swarm remembers.
+    restarts: usize,
+    /// `starting`, `healthy`, `unhealthy`; unknown on another node.
+    health: Option<String>,
+    /// The last ones, the newest last.
+    probes: Vec<ProbeReport>,
+}
+
+#[derive(Serialize)]
+struct ProbeReport {
+    exit_status: i64,
+    output: String,
+}
+
+pub(crate) fn run(settings: &Settings, json: bool) -> Result<()> {
+    preflight::engine().map_err(|problem| anyhow!(problem))?;
+    let info = preflight::swarm().map_err(|problem| anyhow!(problem))?;
+    let report = match Service::find(&settings.service)? {
+        Some(service) => look(settings, service)?,
+        None => Report {
+            service: &settings.service,
+            is_deployed: false,
+            healthy: 0,
+            replicas: 0,
+            image: ImageReport::default(),
+            update_state: String::new(),
+            update_message: String::new(),
+            drift: Vec::new(),
+            tasks: Vec::new(),
+        },
     };
-    let tasks = Task::of(name)?;
-    let up = tasks.iter().filter(|task| task.is_up()).count();
-    println!("{name}: {up} of {} healthy, {}", service.replicas, service.image);
-    if !service.update_state.is_empty() {
-        println!("last update: {}", service.update_state.replace('_', " "));
+    if json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        let now = humantime::parse_rfc3339_weak(&info.system_time);
+        report.print(now.unwrap_or_else(|_| SystemTime::now()));
     }
-    let now = docker(["info", "--format={{.SystemTime}}"]).read()?;
-    let now = humantime::parse_rfc3339_weak(now.trim()).unwrap_or_else(|_| SystemTime::now());
-    for task in tasks {
-        let container = match &task.container {
+    Ok(())
+}
+
+fn look(settings: &Settings, service: Service) -> Result<Report<'_>> {
+    let reference = service.container().image.clone();
+    let local: Option<Image> = find("image", service.image())?;
+    let is_same = |image: &Image| {
+        let digests = image.repo_digests.iter().flatten();
+        let digest = reference.split_once('@').map(|(_, digest)| digest);
+        image.id == reference
+            || digest.is_some_and(|digest| digests.clone().any(|d| d.ends_with(digest)))
+    };
+    let image = ImageReport {
+        name: service.image().to_owned(),
+        is_local: local.as_ref().is_some_and(is_same),
+        local: local.map(|image| image.id),
+        reference: reference.clone(),
+    };
+    let tasks = Task::of(&settings.service)?;
+    Ok(Report {
+        service: &settings.service,
+        is_deployed: true,
+        healthy: tasks.iter().filter(|task| task.is_up()).count(),
+        replicas: service.replicas().unwrap_or_default(),
+        image,
+        update_state: service.update_state().to_owned(),
+        update_message: service.update_status.as_ref().map_or("", |s| &s.message).to_owned(),
+        drift: drift(settings, &service),
+        tasks: tasks.iter().map(|task| TaskReport::new(task, &tasks)).collect::<Result<_>>()?,
+    })
+}
+
+/// What `deploy` would change, if it built the image that is there.
+fn drift(settings: &Settings, service: &Service) -> Vec<String> {
+    let image = service.image().into();
+    let reference = service.container().image.split('@').next().unwrap_or_default().into();
+    let stored = match stored::read(settings) {
+        Ok(stored) => stored,
+        Err(error) => return vec![format!("unknown: {error:#}")],
+    };
+    let plan = Plan::new(settings, &Facts { image, reference, stored, current: None });
+    let changes = plan.changes(service).into_iter();
+    changes.map(|change| format!("{} (now {})", change.flag, change.now)).collect()
+}
+
+impl TaskReport {
+    fn new(task: &Task, tasks: &[Task]) -> Result<Self> {
+        let container = match task.container() {
             Some(id) => Container::find(id)?,
             None => None,
         };
-        let id = task.container.as_deref().and_then(|id| id.get(..12)).unwrap_or("-");
-        let state = format!("{} for {}", task.state, age(&task.since, now));
-        println!("\n{name}.{}  {id}  {state}", task.slot);
-        if !task.error.is_empty() {
-            println!("    error: {}", task.error);
+        let is_before =
+            |other: &&Task| other.slot == task.slot && other.created_at < task.created_at;
+        let probes = container.as_ref().map_or(&[][..], Container::probes);
+        let probes = &probes[probes.len().saturating_sub(PROBES)..];
+        Ok(Self {
+            replica: task.slot,
+            task: task.id.clone(),
+            container: task.container().map(str::to_owned),
+            node: task.node.clone(),
+            state: task.status.state.clone(),
+            desired_state: task.desired_state.clone(),
+            since: task.status.timestamp.clone(),
+            error: task.status.err.clone(),
+            exit_status: task.exit_status(),
+            restarts: tasks.iter().filter(is_before).count(),
+            health: container
+                .as_ref()
+                .map(|found| found.health().to_owned())
+                .filter(|health| !health.is_empty()),
+            probes: probes
+                .iter()
+                .map(|probe| ProbeReport {
+                    exit_status: probe.exit_code,
+                    output: probe.output.trim().to_owned(),
+                })
+                .collect(),
+        })
+    }
+}
+
+impl Report<'_> {
+    fn print(&self, now: SystemTime) {
+        let name = self.service;
+        if !self.is_deployed {
+            println!("{name} is not deployed: cargo xtask deploy");
+            return;
         }
-        match container {
-            None => println!("    node: {}", task.node),
-            Some(container) => {
-                let health = Some(container.health).filter(|health| !health.is_empty());
-                println!("    health: {}", health.as_deref().unwrap_or("no check yet"));
-                if let Some((exit, said)) = container.probes.last() {
-                    println!("    last probe: exit status {exit} {said}");
-                }
+        println!("{name}: {} of {} healthy, {}", self.healthy, self.replicas, self.image.name);
+        match (&self.image.local, self.image.is_local) {
+            (Some(_), true) => {}
+            (Some(local), false) => {
+                println!("image: runs {}, this machine has {local}", self.image.reference);
+            }
+            (None, _) => println!("image: runs {}, not on this machine", self.image.reference),
+        }
+        if !self.update_state.is_empty() {
+            println!("last update: {}", self.update_state.replace('_', " "));
+        }
+        for difference in &self.drift {
+            println!("differs from the settings: {difference}");
+        }
+        for task in &self.tasks {
+            let id = task.container.as_deref().and_then(|id| id.get(..12)).unwrap_or("-");
+            let since = age(&task.since, now);
+            println!("\n{name}.{}  {id}  {} for {since}", task.replica, task.state);
+            if task.restarts > 0 {
+                println!("    restarts: {}", task.restarts);
+            }
+            if let Some(exit_status) = task.exit_status {
+                println!("    exit status: {exit_status}");
+            }
+            if !task.error.is_empty() {
+                println!("    error: {}", task.error);
+            }
+            match &task.health {
+                Some(health) => println!("    health: {health}"),
+                None => println!("    node: {}", task.node),
+            }
+            for probe in &task.probes {
+                println!("    probe: exit status {} {}", probe.exit_status, probe.output);
             }
         }
     }
-    Ok(())
 }
 
 /// How long ago that was, to the second, by the engine's clock.
 fn age(since: &str, now: SystemTime) -> String {
     let since = humantime::parse_rfc3339_weak(since);
     let age = since.ok().and_then(|since| now.duration_since(since).ok()).unwrap_or_default();
-    humantime::format_duration(std::time::Duration::from_secs(age.as_secs())).to_string()
+    humantime::format_duration(Duration::from_secs(age.as_secs())).to_string()
 }

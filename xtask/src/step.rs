@@ -1,4 +1,4 @@
-//! One step of the plan and its two readers: a step is shown as a piece of shell script, or run.
+//! One step of the plan: it is printed as a piece of shell script, or run.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::command::Cmd;
 
-/// One thing to be done: if `test` succeeds, `then`, else `otherwise`.
+/// If `test` succeeds, `then`, else `otherwise`.
 pub(crate) struct Step {
     pub(crate) why: &'static str,
     pub(crate) test: Option<Cmd>,
@@ -15,7 +15,7 @@ pub(crate) struct Step {
 }
 
 impl Step {
-    /// Runs it, showing the command that changes something.
+    /// Runs it, and shows the command that changes something.
     pub(crate) fn run(&self) -> Result<()> {
         let holds = match &self.test {
             Some(test) => test.succeeds()?,
@@ -33,26 +33,14 @@ impl Step {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "# {}", self.why)?;
+        let otherwise = |indent| self.otherwise.lines(indent);
         match (&self.test, &self.then) {
-            (None, _) => writeln!(f, "{}", lines(&self.otherwise, "")),
-            (Some(test), None) => {
-                writeln!(f, "{test} >/dev/null 2>&1 ||\n  {}", lines(&self.otherwise, "  "))
-            }
+            (None, _) => writeln!(f, "{}", otherwise("")),
+            (Some(test), None) => writeln!(f, "{test} >/dev/null 2>&1 ||\n  {}", otherwise("  ")),
             (Some(test), Some(then)) => {
-                writeln!(f, "if {test} >/dev/null 2>&1; then")?;
-                writeln!(f, "  {}", lines(then, "  "))?;
-                writeln!(f, "else\n  {}\nfi", lines(&self.otherwise, "  "))
+                writeln!(f, "if {test} >/dev/null 2>&1; then\n  {}", then.lines("  "))?;
+                writeln!(f, "else\n  {}\nfi", otherwise("  "))
             }
         }
     }
-}
-
-/// The command with each flag on a line of its own.
-fn lines(command: &Cmd, indent: &str) -> String {
-    let words: Vec<_> = command.words().collect();
-    let flags = words.iter().position(|word| word.starts_with('-')).unwrap_or(words.len());
-    let (name, flags) = words.split_at(flags);
-    let mut lines = vec![name.join(" ")];
-    lines.extend_from_slice(flags);
-    lines.join(&format!(" \\\n{indent}  "))
 }

@@ -18,7 +18,7 @@ pub(crate) struct Args {
 
 /// Runs in the folder that the command was typed in: arguments may be paths.
 pub(crate) fn run(command: &str, args: &Args) -> Result<ExitCode> {
-    let manifest = root().join("Cargo.toml");
+    let manifest = root()?.join("Cargo.toml");
     let mut cargo = Command::new("cargo");
     cargo.args(["run", "--quiet", "--package=verify", "--manifest-path"]).arg(manifest);
     let error = cargo.args(["--", command]).args(&args.args).exec();

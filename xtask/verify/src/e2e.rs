@@ -308,8 +308,8 @@ fn destroys(scene: &Scene) -> Result<String> {
     Ok("no service, container, network or image".to_owned())
 }
 
-/// The service listens where the probe does not ask.
-const BAD: &str = "environment.ACCOUNTSERVICE_PORT = \"6766\"";
+/// The service refuses to start.
+const BAD: &str = "environment.ACCOUNTSERVICE_LOG_LEVEL = \"nonsense\"";
 /// A new version, as far as Swarm can tell.
 const NEXT: &str = "environment.ACCOUNTSERVICE_LOG_FORMAT = \"json\"";
 

@@ -1,0 +1,43 @@
+//! A lock on the target folder. Two runs of xtask at once would each overwrite binaries that the other
+//! is about to copy; the second one waits for the first.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+
+use anyhow::{Context, Result};
+
+use crate::command::target;
+
+/// Held until it is dropped, or the process ends.
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits until no other run has it, and says which one has.
+    pub(crate) fn take() -> Result<Self> {
+        let folder = target()?;
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+        let path = folder.join("xtask.lock");
+        let cannot_lock = || format!("cannot lock {}", path.display());
+        let mut file = File::options();
+        let file = file.read(true).write(true).create(true).truncate(false);
+        let mut file = file.open(&path).with_context(cannot_lock)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder)?;
+                eprintln!("Waiting for {} ({})", holder.trim(), path.display());
+                file.lock().with_context(cannot_lock)?;
+            }
+            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot_lock),
+        }
+        let command: Vec<_> = std::env::args().skip(1).collect();
+        file.set_len(0)?;
+        file.rewind()?;
+        write!(file, "process {}: cargo xtask {}", std::process::id(), command.join(" "))?;
+        Ok(Self { _file: file })
+    }
+}

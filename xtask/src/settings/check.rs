@@ -1,0 +1,238 @@
+//! Which values of `infra/deploy.toml` fit together. Everything that does not is said at once.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use super::{EndpointMode, Limits, Order, Publish, Rollout, Settings};
+use crate::units::Span;
+
+/// Variables of the service that contradict what the plan relies on, and the key to use instead.
+/// Names that the service no longer knows are among them: it would refuse to start.
+const OWNED: [(&str, &str); 11] = [
+    ("ADDRESS", "the probe and the published port need every address of the container"),
+    ("DATABASE", "only /data can be written to; for a shared store, use `url` in [database]"),
+    ("DATABASE_FILE", "use `url` in [database]"),
+    ("DRAIN_DELAY", "use `drain_delay` in [restart]"),
+    ("DRAIN_TIMEOUT", "use `shutdown_timeout` in [restart]"),
+    ("EXIT_WHEN_UNHEALTHY", "use `exit_when_unhealthy` in [health]"),
+    ("HEAD_TIMEOUT", "it is now called HEADER_TIMEOUT"),
+    ("IDLE_TIMEOUT", "it is now called KEEP_ALIVE_TIMEOUT"),
+    ("PORT", "use `port` for the published port, `port` in [program] for that in the container"),
+    ("SHUTDOWN_TIMEOUT", "use `shutdown_timeout` in [restart]"),
+    ("TESTABILITY", "use `testability`"),
+];
+
+impl Settings {
+    /// Refuses what does not fit together, all of it at once.
+    pub(crate) fn check(&self) -> Result<()> {
+        let mut problems = Problems(Vec::new());
+        self.check_names(&mut problems);
+        self.check_image(&mut problems);
+        self.check_health(&mut problems);
+        self.check_restart(&mut problems);
+        self.check_network(&mut problems);
+        self.check_rollout("update", &self.update, &mut problems);
+        self.check_rollout("rollback", &self.rollback, &mut problems);
+        self.check_limits(&mut problems);
+        self.check_environment(&mut problems);
+        if problems.0.is_empty() {
+            return Ok(());
+        }
+        bail!("the settings do not fit together:\n  {}", problems.0.join("\n  "))
+    }
+
+    fn check_names(&self, problems: &mut Problems) {
+        let names = [("service", &self.service), ("network", &self.network)];
+        let binaries =
+            [("program.binary", &self.program.binary), ("probe.binary", &self.probe.binary)];
+        for (key, name) in names.into_iter().chain(binaries) {
+            let fits = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+            let first = name.starts_with(|c: char| c.is_ascii_alphanumeric());
+            problems.when(!first || !name.chars().all(fits) || name.len() > 63, || {
+                format!("{key} = {name:?}: up to 63 letters, digits, - and _, the first a letter or digit")
+            });
+        }
+        problems.when(self.program.binary == self.probe.binary, || {
+            "program.binary and probe.binary are the same".to_owned()
+        });
+        let prefix = &self.program.environment_prefix;
+        let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        let first = prefix.starts_with(|c: char| c.is_ascii_uppercase());
+        problems.when(!first || !prefix.chars().all(fits), || {
+            format!("program.environment_prefix = {prefix:?}: upper-case letters, digits and _")
+        });
+        let texts = [("source", &self.source)].into_iter();
+        for (key, text) in texts.chain(self.constraints.iter().map(|rule| ("constraints", rule))) {
+            problems.when(text.contains(char::is_control), || {
+                format!("{key}: {text:?} has a control character")
+            });
+        }
+        for (table, sources) in [("secrets", &self.secrets), ("configs", &self.configs)] {
+            for name in sources.keys() {
+                let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+                let first = name.starts_with(|c: char| c.is_ascii_lowercase());
+                // Swarm's limit is 64; a hash of 16 digits and two hyphens are added.
+                let length = self.service.len() + name.len();
+                problems.when(!first || !name.chars().all(fits) || length > 46, || {
+                    format!(
+                        "{table}.{name}: lower-case letters, digits and _, the first a letter; with \
+                         the name of the service at most 46"
+                    )
+                });
+            }
+        }
+        problems.when(self.database.url.is_some() && self.secrets.contains_key("database"), || {
+            "secrets.database: [database] makes a secret of this name".to_owned()
+        });
+    }
+
+    fn check_image(&self, problems: &mut Problems) {
+        let image = &self.image;
+        let tagged = image.rsplit('/').next().is_some_and(|last| last.contains(':'));
+        problems.when(tagged || image.contains('@'), || {
+            format!("image = {image:?}: leave the tag out, it is the hash of the content")
+        });
+        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_./:".contains(c);
+        let first = image.starts_with(|c: char| c.is_ascii_alphanumeric());
+        problems.when(!first || !image.chars().all(fits), || {
+            format!(
+                "image = {image:?}: lower-case letters, digits and - _ . / only, the first a letter or \
+                 digit"
+            )
+        });
+        let host = image.split_once('/').map_or("", |(host, _)| host);
+        problems.when(self.push && !host.contains(['.', ':']) && host != "localhost", || {
+            format!("push = true with image = {image:?}: it names no registry to push to")
+        });
+    }
+
+    fn check_health(&self, problems: &mut Problems) {
+        let health = &self.health;
+        let least = Duration::from_millis(1);
+        problems
+            .when(health.retries == 0, || "health.retries = 0: Docker takes it for 3".to_owned());
+        let spans = [("interval", health.interval), ("timeout", health.timeout)];
+        for (key, span) in spans.into_iter().chain([("probe_timeout", health.probe_timeout)]) {
+            problems.when(span.0 < least, || format!("health.{key} = \"{span}\": at least 1ms"));
+        }
+        problems.when(health.probe_timeout.0 >= health.timeout.0, || {
+            format!(
+                "health.probe_timeout = \"{}\" is not below health.timeout = \"{}\": Docker would \
+                 kill the probe before it could give its reason",
+                health.probe_timeout, health.timeout
+            )
+        });
+        problems.when(!health.start_interval.0.is_zero() && self.start_period().0.is_zero(), || {
+            format!(
+                "health.start_interval = \"{}\" with health.start_period = \"0s\": it has no period \
+                 to apply to",
+                health.start_interval
+            )
+        });
+    }
+
+    fn check_restart(&self, problems: &mut Problems) {
+        let restart = &self.restart;
+        let needed = Span(restart.drain_delay.0 + restart.shutdown_timeout.0);
+        problems.when(restart.stop_grace.0 <= needed.0, || {
+            format!(
+                "restart.stop_grace = \"{}\" is not above {needed}, drain_delay and shutdown_timeout \
+                 together: the service would be killed with requests in flight",
+                restart.stop_grace
+            )
+        });
+    }
+
+    fn check_network(&self, problems: &mut Problems) {
+        problems.when(self.port == 0, || "port = 0: no port can be published as 0".to_owned());
+        problems.when(self.program.port == 0, || {
+            "program.port = 0: the probe has to know the port".to_owned()
+        });
+        let ingress = self.publish == Publish::Ingress;
+        problems.when(ingress && self.endpoint_mode == EndpointMode::Dnsrr, || {
+            "publish = \"ingress\" with endpoint_mode = \"dnsrr\": the routing mesh needs the one \
+             address of \"vip\"; take publish = \"host\" or \"none\""
+                .to_owned()
+        });
+    }
+
+    fn check_rollout(&self, table: &str, rollout: &Rollout, problems: &mut Problems) {
+        let host = self.publish == Publish::Host;
+        problems.when(rollout.order == Order::StartFirst && host, || {
+            format!(
+                "{table}.order = \"start-first\" with publish = \"host\": the new container cannot \
+                 have the port while the old one holds it"
+            )
+        });
+        let needed = Span(self.failure_detection_time());
+        problems.when(rollout.monitor.0 <= needed.0, || {
+            format!(
+                "{table}.monitor = \"{}\" is not above {needed}, the longest time until a failure is \
+                 seen (start_period + retries * (interval + timeout) + 2s + stop_grace): a bad \
+                 version would count as good",
+                rollout.monitor
+            )
+        });
+        problems.when(self.deadline.0 <= rollout.monitor.0 + needed.0, || {
+            format!(
+                "deadline = \"{}\" is not above {table}.monitor and {needed} for a failure to be \
+                 seen: deploy would give up before Swarm decides",
+                self.deadline
+            )
+        });
+        let ratio = rollout.max_failure_ratio;
+        problems.when(!(0.0..=1.0).contains(&ratio), || {
+            format!("{table}.max_failure_ratio = {ratio}: from 0 to 1")
+        });
+    }
+
+    fn check_limits(&self, problems: &mut Problems) {
+        let Limits { memory, cpus, pids, data } = &self.limits;
+        problems.when(memory.0 < 6 << 20, || {
+            format!("limits.memory = \"{memory}\": Docker's least is 6M")
+        });
+        problems.when(data.0 >= memory.0, || {
+            format!(
+                "limits.data = \"{data}\" is not below limits.memory = \"{memory}\": what is in \
+                 /data counts as memory"
+            )
+        });
+        problems.when(!(0.01..=1024.0).contains(cpus), || {
+            format!("limits.cpus = {cpus}: from 0.01 to 1024")
+        });
+        problems.when(*pids < 8, || {
+            format!("limits.pids = {pids}: the service and its probe need at least 8")
+        });
+    }
+
+    fn check_environment(&self, problems: &mut Problems) {
+        for (name, value) in &self.environment {
+            let odd = |c: char| c == '=' || c.is_control() || c.is_whitespace();
+            problems.when(name.is_empty() || name.contains(odd), || {
+                format!("environment.{name:?} is not the name of a variable")
+            });
+            problems.when(value.contains('\0'), || {
+                format!("environment.{name}: a variable cannot hold a zero byte")
+            });
+            let owned = OWNED.iter().find(|(owned, _)| *name == self.variable(owned));
+            problems.0.extend(owned.map(|(_, why)| format!("environment.{name}: {why}")));
+            let port = self.program.port;
+            let same = *name == self.variable("METRICS_PORT") && value.trim() == port.to_string();
+            problems.when(same, || {
+                format!("environment.{name} = {value:?}: the service itself listens there")
+            });
+        }
+    }
+}
+
+/// What does not fit so far.
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn when(&mut self, wrong: bool, why: impl FnOnce() -> String) {
+        if wrong {
+            self.0.push(why());
+        }
+    }
+}
