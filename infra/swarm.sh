@@ -49,12 +49,12 @@ if docker service inspect accountservice >/dev/null 2>&1; then
     --replicas=1 \
     --endpoint-mode=vip \
     --update-failure-action=rollback \
-    --rollback-failure-action=pause \
     --update-order=start-first \
     --update-parallelism=1 \
     --update-delay=0s \
     --update-monitor=22s \
     --update-max-failure-ratio=0 \
+    --rollback-failure-action=pause \
     --rollback-order=start-first \
     --rollback-parallelism=1 \
     --rollback-delay=0s \
@@ -84,12 +84,12 @@ else
     --replicas=1 \
     --endpoint-mode=vip \
     --update-failure-action=rollback \
-    --rollback-failure-action=pause \
     --update-order=start-first \
     --update-parallelism=1 \
     --update-delay=0s \
     --update-monitor=22s \
     --update-max-failure-ratio=0 \
+    --rollback-failure-action=pause \
     --rollback-order=start-first \
     --rollback-parallelism=1 \
     --rollback-delay=0s \

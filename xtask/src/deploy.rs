@@ -89,7 +89,8 @@ fn deploy(settings: &Settings, binaries: Option<&Path>, report: &mut Report) -> 
          how to get its content back from the swarm"
     })?;
     let artifacts = dist::for_arch(settings, &engine.arch, binaries)?;
-    let image = image::prepare(settings, artifacts, engine.api)?;
+    let image = image::prepare(settings, &artifacts, engine.api)?;
+    drop(artifacts);
     report.image.clone_from(&image.name);
     report.reference = image::build(settings, &image)?;
     let image = Arg::from(image.name.as_str());

@@ -118,16 +118,16 @@ fn artifacts(settings: &Settings, target: &Target, folder: &Path, lock: Lock) ->
 }
 
 impl Target {
-    /// What the binaries run in on this machine: nothing, an emulator, or `None` if they do not run.
-    fn runner(&self) -> Option<Option<&'static str>> {
+    /// What the binaries run in on this machine: an emulator, or nothing; `None` if they do not run.
+    fn runner(&self) -> Option<&[&'static str]> {
         if self.triple.starts_with(std::env::consts::ARCH) && cfg!(target_os = "linux") {
-            return Some(None);
+            return Some(&[]);
         }
         let has_emulator = Cmd::new(self.emulator, ["--version"]).succeeds().unwrap_or(false);
         if !has_emulator {
             eprintln!("  {} not run: this machine has no {}", self.triple, self.emulator);
         }
-        has_emulator.then_some(Some(self.emulator))
+        has_emulator.then_some(std::slice::from_ref(&self.emulator))
     }
 }
 
@@ -137,8 +137,8 @@ fn smoke_test(settings: &Settings, to_run: &Target, artifacts: &Artifacts) -> Re
     let command = |path: &Path| {
         let path = path.display().to_string();
         match runner {
-            None => Cmd::new(&path, [""; 0]),
-            Some(emulator) => Cmd::new(emulator, [path]),
+            [emulator, ..] => Cmd::new(emulator, [path]),
+            [] => Cmd::new(&path, [""; 0]),
         }
     };
     let [(_, service), (_, probe)] = &artifacts.files;
@@ -158,7 +158,10 @@ fn smoke_test(settings: &Settings, to_run: &Target, artifacts: &Artifacts) -> Re
     if let Err(error) = healthy {
         bail!("{} does not serve: {error:#}", to_run.triple);
     }
-    eprintln!("  runs{}: the probe finds it healthy", runner.map_or("", |_| " in an emulator"));
+    eprintln!(
+        "  runs{}: the probe finds it healthy",
+        if runner.is_empty() { "" } else { " in an emulator" }
+    );
     Ok(())
 }
 

@@ -6,13 +6,43 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 
 use crate::command::{Arg, Cmd};
 
 /// Variables that would change what is built or run, without a word.
 const FOREIGN: [&str; 1] = ["DOCKER_DEFAULT_PLATFORM"];
+
+/// Types that Docker's JSON is read into: it writes its names in Pascal case, and leaves out fields of
+/// the second group when they are empty.
+macro_rules! from_docker {
+    ($($(#[$meta:meta])* struct $name:ident {
+        $($(#[$about:meta])* $field:ident: $type:ty,)*
+    } $(or_left_out {
+        $($(#[$about_more:meta])* $more:ident: $type_more:ty,)*
+    })?)*) => {
+        $(#[derive(Clone, Debug, serde::Deserialize, PartialEq)]
+        #[serde(rename_all = "PascalCase")]
+        #[allow(clippy::struct_field_names, reason = "Docker's names")]
+        $(#[$meta])*
+        pub(crate) struct $name {
+            $($(#[$about])* pub(crate) $field: $type,)*
+            $($(#[serde(default, deserialize_with = "crate::docker::or_null")]
+            $(#[$about_more])* pub(crate) $more: $type_more,)*)?
+        })*
+    };
+}
+pub(crate) use from_docker;
+
+/// Docker writes `null` for some lists and maps that are empty.
+pub(crate) fn or_null<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
 
 pub(crate) fn docker<I>(args: I) -> Cmd
 where
@@ -54,12 +84,115 @@ pub(crate) struct Engine {
     pub(crate) arch: String,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Server {
-    version: String,
-    api_version: String,
-    arch: String,
+from_docker! {
+    struct Server {
+        version: String,
+        api_version: String,
+        arch: String,
+    }
+
+    /// The node that `docker` talks to.
+    struct Info {
+        system_time: String,
+        swarm: Swarm,
+    }
+
+    /// What this node is to the swarm.
+    struct Swarm {
+        /// `inactive`, `pending`, `active`, `error` or `locked`.
+        local_node_state: String,
+        control_available: bool,
+    }
+
+    /// A container on the node that `docker` talks to.
+    struct Container {
+        id: String,
+        name: String,
+        state: ContainerState,
+        config: ContainerConfig,
+        host_config: HostConfig,
+        network_settings: NetworkSettings,
+    }
+
+    struct ContainerState {
+    } or_left_out {
+        /// Not there before the container has been started.
+        health: Option<Health>,
+    }
+
+    struct Health {
+        /// `starting`, `healthy`, `unhealthy`.
+        status: String,
+        /// The last probes, the newest last.
+        log: Option<Vec<ProbeRun>>,
+    }
+
+    struct ProbeRun {
+        exit_code: i64,
+        output: String,
+    }
+
+    struct ContainerConfig {
+        labels: Option<BTreeMap<String, String>>,
+    }
+
+    struct HostConfig {
+        network_mode: String,
+    }
+
+    struct NetworkSettings {
+    } or_left_out {
+        /// By port and protocol inside, such as `6767/tcp`.
+        ports: BTreeMap<String, Option<Vec<Binding>>>,
+    }
+
+    struct Binding {
+        host_port: String,
+    }
+
+    /// A node of the swarm.
+    struct Node {
+        #[serde(rename = "ID")]
+        id: String,
+        spec: NodeSpec,
+        status: NodeStatus,
+    }
+
+    struct NodeSpec {
+        availability: String,
+    }
+
+    struct NodeStatus {
+        state: String,
+    }
+
+    /// An image of the engine.
+    struct Image {
+        id: String,
+        size: u64,
+        repo_tags: Option<Vec<String>>,
+        repo_digests: Option<Vec<String>>,
+    }
+
+    /// A network of the engine.
+    struct Network {
+        #[serde(rename = "Id")]
+        id: String,
+        name: String,
+        driver: String,
+        scope: String,
+    }
+
+    /// A secret or a config of the swarm.
+    struct Stored {
+        #[serde(rename = "ID")]
+        id: String,
+        spec: StoredSpec,
+    }
+
+    struct StoredSpec {
+        name: String,
+    }
 }
 
 impl Engine {
@@ -73,23 +206,6 @@ impl Engine {
     }
 }
 
-/// The node that `docker` talks to.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Info {
-    pub(crate) system_time: String,
-    pub(crate) swarm: Swarm,
-}
-
-/// What this node is to the swarm.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Swarm {
-    /// `inactive`, `pending`, `active`, `error` or `locked`.
-    pub(crate) local_node_state: String,
-    pub(crate) control_available: bool,
-}
-
 impl Info {
     pub(crate) fn ask() -> Result<Self> {
         json(&docker(["info", "--format={{json .}}"]))
@@ -101,68 +217,6 @@ pub(crate) fn engine_is_local() -> bool {
     let host: Result<String> =
         json(&docker(["context", "inspect", "--format={{json .Endpoints.docker.Host}}"]));
     host.is_ok_and(|host| host.starts_with("unix://"))
-}
-
-/// A container on the node that `docker` talks to.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Container {
-    pub(crate) id: String,
-    name: String,
-    pub(crate) state: ContainerState,
-    config: ContainerConfig,
-    host_config: HostConfig,
-    network_settings: NetworkSettings,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct ContainerState {
-    /// Not there before the container has been started.
-    #[serde(default)]
-    pub(crate) health: Option<Health>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Health {
-    /// `starting`, `healthy`, `unhealthy`.
-    pub(crate) status: String,
-    /// The last probes, the newest last.
-    pub(crate) log: Option<Vec<ProbeRun>>,
-}
-
-#[derive(Clone, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct ProbeRun {
-    pub(crate) exit_code: i64,
-    pub(crate) output: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ContainerConfig {
-    labels: Option<BTreeMap<String, String>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct HostConfig {
-    network_mode: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct NetworkSettings {
-    /// By port and protocol inside, such as `6767/tcp`.
-    #[serde(default)]
-    ports: BTreeMap<String, Option<Vec<Binding>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Binding {
-    host_port: String,
 }
 
 impl Container {
@@ -218,28 +272,6 @@ impl Container {
     }
 }
 
-/// A node of the swarm.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Node {
-    #[serde(rename = "ID")]
-    pub(crate) id: String,
-    spec: NodeSpec,
-    status: NodeStatus,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct NodeSpec {
-    availability: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct NodeStatus {
-    state: String,
-}
-
 impl Node {
     /// The nodes that take containers.
     pub(crate) fn all_active() -> Result<Vec<Self>> {
@@ -248,40 +280,4 @@ impl Node {
             |node: &Self| node.spec.availability == "active" && node.status.state == "ready";
         Ok(nodes.into_iter().filter(is_active).collect())
     }
-}
-
-/// An image of the engine.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Image {
-    pub(crate) id: String,
-    pub(crate) size: u64,
-    pub(crate) repo_tags: Option<Vec<String>>,
-    pub(crate) repo_digests: Option<Vec<String>>,
-}
-
-/// A network of the engine.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Network {
-    #[serde(rename = "Id")]
-    pub(crate) id: String,
-    pub(crate) name: String,
-    pub(crate) driver: String,
-    pub(crate) scope: String,
-}
-
-/// A secret or a config of the swarm.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Stored {
-    #[serde(rename = "ID")]
-    pub(crate) id: String,
-    pub(crate) spec: StoredSpec,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct StoredSpec {
-    pub(crate) name: String,
 }

@@ -15,7 +15,7 @@ use crate::service::Service;
 use crate::settings::Settings;
 use crate::source::Source;
 
-const HEADER: &str = r#"#!/bin/sh
+const HEADER: &str = r"#!/bin/sh
 # Emitted from infra/deploy.toml by `cargo xtask emit`; edit that instead.
 #
 # The commands of `cargo xtask deploy`, to be read or run by hand. `deploy` also checks first whether
@@ -24,7 +24,7 @@ const HEADER: &str = r#"#!/bin/sh
 set -eu
 unset CDPATH IFS
 export LC_ALL=C
-"#;
+";
 
 const BUILD: &str = r#"
 # Both binaries, static, and the Dockerfile, in one folder; the image is named by their hash.

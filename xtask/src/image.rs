@@ -30,7 +30,8 @@ pub(crate) struct Prepared {
 pub(crate) fn run(settings: &Settings, binaries: Option<&Path>, prepare_only: bool) -> Result<()> {
     let engine = Engine::ask()?;
     let artifacts = dist::for_arch(settings, &engine.arch, binaries)?;
-    let image = prepare(settings, artifacts, engine.api)?;
+    let image = prepare(settings, &artifacts, engine.api)?;
+    drop(artifacts);
     if !prepare_only {
         build(settings, &image)?;
     }
@@ -41,12 +42,12 @@ pub(crate) fn run(settings: &Settings, binaries: Option<&Path>, prepare_only: bo
 /// Fills the folder for `docker build` and names the image that it will make.
 pub(crate) fn prepare(
     settings: &Settings,
-    artifacts: Artifacts,
+    artifacts: &Artifacts,
     api: (u32, u32),
 ) -> Result<Prepared> {
     let images = target()?.join("image");
     let filling = images.join(format!(".filling-{}", std::process::id()));
-    let filled = fill(&filling, settings, &artifacts, api);
+    let filled = fill(&filling, settings, artifacts, api);
     let tag = filled.with_context(|| format!("cannot fill {}", filling.display()))?;
     let context = images.join(&tag);
     if hash_of(&context, settings).is_ok_and(|hash| hash == tag) {
@@ -70,13 +71,13 @@ pub(crate) fn prepare(
 }
 
 /// The commit that is being built.
-pub(crate) fn revision() -> Result<String> {
+pub(crate) fn revision() -> String {
     let args = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"];
     let git = Cmd::new("git", args).env_remove(&["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"]);
     let output = git.output();
     let described = output.ok().filter(|output| output.status.success());
     let text = described.and_then(|output| String::from_utf8(output.stdout).ok());
-    Ok(text.map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned()))
+    text.map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
 /// Builds the image unless it is there, pushes it if the settings say so, and returns what Swarm is
@@ -84,7 +85,7 @@ pub(crate) fn revision() -> Result<String> {
 pub(crate) fn build(settings: &Settings, image: &Prepared) -> Result<String> {
     let name = Arg::from(image.name.as_str());
     let context = image.context.display().to_string();
-    for step in plan::image_steps(settings, &name, &revision()?.into(), &context.into()) {
+    for step in plan::image_steps(settings, &name, &revision().into(), &context.into()) {
         step.run()?;
     }
     let built: Image =
@@ -121,11 +122,11 @@ fn fill(
 
 /// The hash of the files in a folder that was filled.
 fn hash_of(context: &Path, settings: &Settings) -> Result<String> {
-    let mut content = Vec::new();
+    let mut files = Vec::new();
     for name in [DOCKERFILE, &settings.program.binary, &settings.probe.binary] {
         let file = fs::read(context.join(name))?;
-        content.extend((file.len() as u64).to_le_bytes());
-        content.extend(file);
+        files.extend((file.len() as u64).to_le_bytes());
+        files.extend(file);
     }
-    Ok(hash(&content))
+    Ok(hash(&files))
 }

@@ -125,8 +125,9 @@ fn changes(settings: &Settings, desired: &Desired, current: &Service) -> Vec<Arg
     let mut ports = current.spec.endpoint_spec.ports.iter();
     let holds =
         ports.any(|port| port.publish_mode == "host" && port.published_port == settings.port);
-    let changed = changes.iter().any(|change| change.flag.to_string().starts_with("--publish"));
-    if holds && changed && settings.update.order == Order::Auto {
+    let mut texts = changes.iter().map(|change| change.flag.to_string());
+    let moves = texts.any(|flag| flag.starts_with("--publish"));
+    if holds && moves && settings.update.order == Order::Auto {
         flags.push(format!("--update-order={STOP_FIRST}").into());
     }
     flags

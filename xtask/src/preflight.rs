@@ -8,8 +8,10 @@ use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::Result;
 
-use crate::docker::{Container, Engine, Info, Network, Node, docker, engine_is_local, find};
-use crate::service::{Port, Service, Task};
+use crate::docker::{
+    Container, Engine, Info, Network, Node, docker, engine_is_local, find, inspect,
+};
+use crate::service::{Neighbour, Port, Service, Task};
 use crate::settings::{Publish, Settings};
 
 /// The first engine API that knows all that the plan asks for (Docker 20.10).
@@ -77,7 +79,8 @@ pub(crate) fn swarm() -> Result<Info, String> {
 }
 
 fn look(settings: &Settings) -> Result<(Option<Service>, Vec<String>)> {
-    let services = Service::all(None)?;
+    let neighbours = docker(["service", "ls", "--quiet"]).read()?;
+    let neighbours: Vec<Neighbour> = inspect("service", &neighbours)?;
     let current = Service::find(&settings.service)?;
     let mut problems = Vec::new();
     problems.extend(network(&settings.network)?);
@@ -87,7 +90,7 @@ fn look(settings: &Settings) -> Result<(Option<Service>, Vec<String>)> {
             settings.service
         ));
     }
-    problems.extend(port(settings, &services, current.as_ref())?);
+    problems.extend(port(settings, &neighbours, current.as_ref())?);
     Ok((current, problems))
 }
 
@@ -106,7 +109,7 @@ fn network(name: &str) -> Result<Option<String>> {
 /// Who has the port, if the engine would refuse it or could not place a container.
 fn port(
     settings: &Settings,
-    services: &[Service],
+    neighbours: &[Neighbour],
     current: Option<&Service>,
 ) -> Result<Option<String>> {
     let port = settings.port;
@@ -115,7 +118,7 @@ fn port(
     }
     let takes = |other: &&Port| other.protocol == "tcp" && other.published_port == port;
     let mut shared = Vec::new();
-    for service in services.iter().filter(|other| other.spec.name != settings.service) {
+    for service in neighbours.iter().filter(|other| other.spec.name != settings.service) {
         for other in service.spec.endpoint_spec.ports.iter().filter(takes) {
             // Two services may publish a port of the nodes, as long as there are nodes for both.
             if other.publish_mode == "host" && settings.publish == Publish::Host {
@@ -139,7 +142,7 @@ fn port(
     let has_it =
         |service: &&Service| service.spec.endpoint_spec.ports.iter().any(|one| takes(&one));
     let is_of_engine = current.iter().any(has_it)
-        || shared.iter().any(|service| has_it(&service))
+        || !shared.is_empty()
         || containers.iter().any(|one| one.has_tcp_port(port));
     if is_of_engine || !engine_is_local() {
         return Ok(None);
@@ -155,7 +158,7 @@ fn taken(port: u16, holder: &str) -> String {
 }
 
 /// How many nodes run none of these.
-fn free_nodes(services: &[&Service]) -> Result<usize> {
+fn free_nodes(services: &[&Neighbour]) -> Result<usize> {
     let mut busy = BTreeSet::new();
     for service in services {
         let tasks = Task::of(&service.spec.name)?.into_iter();

@@ -2,257 +2,288 @@
 //! xtask compares or shows is here.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Result;
-use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use crate::docker::{Network, docker, find, inspect};
+use crate::docker::{Network, docker, find, from_docker, inspect};
 
 /// On the service: the image with its tag, as people know it.
 pub(crate) const IMAGE_LABEL: &str = "xtask.image";
 
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Service {
-    pub(crate) spec: Spec,
-    previous_spec: Option<IgnoredAny>,
-    pub(crate) update_status: Option<UpdateStatus>,
-    /// The names of the networks in `spec`.
-    #[serde(skip)]
-    pub(crate) networks: Vec<String>,
+from_docker! {
+    struct Service {
+        spec: Spec,
+        previous_spec: Option<IgnoredAny>,
+        update_status: Option<UpdateStatus>,
+        /// The names of the networks in `spec`.
+        #[serde(skip)]
+        networks: Vec<String>,
+    }
+
+    struct Spec {
+        name: String,
+        task_template: TaskTemplate,
+        mode: Mode,
+    } or_left_out {
+        labels: BTreeMap<String, String>,
+        update_config: RolloutConfig,
+        rollback_config: RolloutConfig,
+        endpoint_spec: EndpointSpec,
+    }
+
+    /// What a task is made of, the published ports aside.
+    struct TaskTemplate {
+        container_spec: ContainerSpec,
+        force_update: u64,
+    } or_left_out {
+        resources: Resources,
+        restart_policy: RestartPolicy,
+        placement: Placement,
+        networks: Vec<Attachment>,
+    }
+
+    /// Docker leaves out what is empty, apart from the image.
+    struct ContainerSpec {
+        image: String,
+    } or_left_out {
+        labels: BTreeMap<String, String>,
+        env: Vec<String>,
+        mounts: Vec<Mount>,
+        secrets: Vec<SecretReference>,
+        configs: Vec<ConfigReference>,
+        /// In nanoseconds.
+        stop_grace_period: u64,
+        read_only: bool,
+        capability_add: Vec<String>,
+        capability_drop: Vec<String>,
+        user: String,
+        dir: String,
+        hostname: String,
+        command: Vec<String>,
+        args: Vec<String>,
+        groups: Vec<String>,
+        /// An address and a name each.
+        hosts: Vec<String>,
+        stop_signal: String,
+        #[serde(rename = "TTY")]
+        tty: bool,
+        sysctls: BTreeMap<String, String>,
+        healthcheck: Healthcheck,
+        #[serde(rename = "DNSConfig")]
+        dns_config: DnsConfig,
+    }
+
+    #[derive(Default)]
+    struct Healthcheck {
+    } or_left_out {
+        test: Vec<String>,
+        interval: u64,
+        timeout: u64,
+        retries: u64,
+        start_period: u64,
+    }
+
+    #[derive(Default)]
+    struct DnsConfig {
+    } or_left_out {
+        nameservers: Vec<String>,
+        search: Vec<String>,
+        options: Vec<String>,
+    }
+
+    struct Mount {
+        #[serde(rename = "Type")]
+        kind: String,
+        target: String,
+    } or_left_out {
+        source: String,
+        tmpfs_options: TmpfsOptions,
+    }
+
+    #[derive(Default)]
+    struct TmpfsOptions {
+    } or_left_out {
+        size_bytes: u64,
+        mode: u32,
+    }
+
+    struct SecretReference {
+        file: FileTarget,
+        secret_name: String,
+    }
+
+    struct ConfigReference {
+        file: FileTarget,
+        config_name: String,
+    }
+
+    struct FileTarget {
+        name: String,
+    }
+
+    #[derive(Default)]
+    struct Resources {
+    } or_left_out {
+        limits: Amounts,
+        reservations: Amounts,
+    }
+
+    #[derive(Default)]
+    struct Amounts {
+    } or_left_out {
+        #[serde(rename = "NanoCPUs")]
+        nano_cpus: u64,
+        memory_bytes: u64,
+        pids: u64,
+    }
+
+    #[derive(Default)]
+    struct RestartPolicy {
+    } or_left_out {
+        condition: String,
+        delay: u64,
+        max_attempts: u64,
+        window: u64,
+    }
+
+    #[derive(Default)]
+    struct Placement {
+    } or_left_out {
+        constraints: Vec<String>,
+        max_replicas: u64,
+    }
+
+    struct Attachment {
+        target: String,
+    }
+
+    struct Mode {
+        replicated: Option<Replicated>,
+    }
+
+    struct Replicated {
+        replicas: u32,
+    }
+
+    #[derive(Default)]
+    struct RolloutConfig {
+    } or_left_out {
+        parallelism: u64,
+        delay: u64,
+        failure_action: String,
+        monitor: u64,
+        max_failure_ratio: f64,
+        order: String,
+    }
+
+    #[derive(Default)]
+    struct EndpointSpec {
+    } or_left_out {
+        mode: String,
+        ports: Vec<Port>,
+    }
+
+    struct Port {
+        protocol: String,
+        target_port: u16,
+        publish_mode: String,
+    } or_left_out {
+        /// Swarm chooses one if there is none.
+        published_port: u16,
+    }
+
+    struct UpdateStatus {
+        /// `updating`, `completed`, `rollback_started`...
+        state: String,
+        message: String,
+    }
+
+    /// A service of others, of any kind.
+    struct Neighbour {
+        spec: NeighbourSpec,
+    }
+
+    struct NeighbourSpec {
+        name: String,
+    } or_left_out {
+        endpoint_spec: EndpointSpec,
+    }
+
+    /// One try at running one replica.
+    struct Task {
+        #[serde(rename = "ID")]
+        id: String,
+        created_at: String,
+        spec: TaskTemplate,
+        status: TaskStatus,
+        desired_state: String,
+    } or_left_out {
+        slot: u32,
+        /// Not there before Swarm has chosen one.
+        #[serde(rename = "NodeID")]
+        node: String,
+    }
+
+    struct TaskStatus {
+        timestamp: String,
+        state: String,
+        container_status: Option<ContainerStatus>,
+    } or_left_out {
+        err: String,
+    }
+
+    struct ContainerStatus {
+    } or_left_out {
+        #[serde(rename = "ContainerID")]
+        container: String,
+        exit_code: i64,
+    }
 }
 
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Spec {
-    pub(crate) name: String,
-    #[serde(default)]
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) task_template: TaskTemplate,
-    mode: Mode,
-    #[serde(default)]
-    pub(crate) update_config: RolloutConfig,
-    #[serde(default)]
-    pub(crate) rollback_config: RolloutConfig,
-    #[serde(default)]
-    pub(crate) endpoint_spec: EndpointSpec,
-}
-
-/// What a task is made of, the published ports aside.
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct TaskTemplate {
-    pub(crate) container_spec: ContainerSpec,
-    #[serde(default)]
-    pub(crate) resources: Resources,
-    #[serde(default)]
-    pub(crate) restart_policy: RestartPolicy,
-    #[serde(default)]
-    pub(crate) placement: Placement,
-    #[serde(default)]
-    networks: Vec<Attachment>,
-    force_update: u64,
-}
-
-/// Docker leaves out what is empty, apart from the image.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct ContainerSpec {
-    pub(crate) image: String,
-    pub(crate) labels: BTreeMap<String, String>,
-    pub(crate) env: Vec<String>,
-    pub(crate) mounts: Vec<Mount>,
-    pub(crate) secrets: Vec<SecretReference>,
-    pub(crate) configs: Vec<ConfigReference>,
-    /// In nanoseconds.
-    pub(crate) stop_grace_period: u64,
-    pub(crate) read_only: bool,
-    pub(crate) capability_add: Vec<String>,
-    pub(crate) capability_drop: Vec<String>,
-    pub(crate) user: String,
-    pub(crate) dir: String,
-    pub(crate) hostname: String,
-    pub(crate) command: Vec<String>,
-    pub(crate) args: Vec<String>,
-    pub(crate) groups: Vec<String>,
-    /// An address and a name each.
-    pub(crate) hosts: Vec<String>,
-    pub(crate) stop_signal: String,
-    #[serde(rename = "TTY")]
-    pub(crate) tty: bool,
-    pub(crate) sysctls: BTreeMap<String, String>,
-    pub(crate) healthcheck: Healthcheck,
-    #[serde(rename = "DNSConfig")]
-    pub(crate) dns_config: DnsConfig,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct Healthcheck {
-    pub(crate) test: Vec<String>,
-    pub(crate) interval: u64,
-    pub(crate) timeout: u64,
-    pub(crate) retries: u64,
-    pub(crate) start_period: u64,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct DnsConfig {
-    pub(crate) nameservers: Vec<String>,
-    pub(crate) search: Vec<String>,
-    pub(crate) options: Vec<String>,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Mount {
-    #[serde(rename = "Type")]
-    pub(crate) kind: String,
-    #[serde(default)]
-    pub(crate) source: String,
-    pub(crate) target: String,
-    #[serde(default)]
-    pub(crate) tmpfs_options: TmpfsOptions,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct TmpfsOptions {
-    pub(crate) size_bytes: u64,
-    pub(crate) mode: u32,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct SecretReference {
-    pub(crate) file: FileTarget,
-    pub(crate) secret_name: String,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct ConfigReference {
-    pub(crate) file: FileTarget,
-    pub(crate) config_name: String,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct FileTarget {
-    pub(crate) name: String,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct Resources {
-    pub(crate) limits: Amounts,
-    pub(crate) reservations: Amounts,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct Amounts {
-    #[serde(rename = "NanoCPUs")]
-    pub(crate) nano_cpus: u64,
-    pub(crate) memory_bytes: u64,
-    pub(crate) pids: u64,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct RestartPolicy {
-    pub(crate) condition: String,
-    pub(crate) delay: u64,
-    pub(crate) max_attempts: u64,
-    pub(crate) window: u64,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct Placement {
-    pub(crate) constraints: Vec<String>,
-    pub(crate) max_replicas: u64,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase")]
-struct Attachment {
-    target: String,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase")]
-struct Mode {
-    replicated: Option<Replicated>,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase")]
-struct Replicated {
-    replicas: u32,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct RolloutConfig {
-    pub(crate) parallelism: u64,
-    pub(crate) delay: u64,
-    pub(crate) failure_action: String,
-    pub(crate) monitor: u64,
-    pub(crate) max_failure_ratio: f64,
-    pub(crate) order: String,
-}
-
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase", default)]
-pub(crate) struct EndpointSpec {
-    pub(crate) mode: String,
-    pub(crate) ports: Vec<Port>,
-}
-
-#[derive(Clone, Debug, Deserialize, PartialEq)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Port {
-    pub(crate) protocol: String,
-    pub(crate) target_port: u16,
-    /// Swarm chooses one if there is none.
-    #[serde(default)]
-    pub(crate) published_port: u16,
-    pub(crate) publish_mode: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct UpdateStatus {
-    /// `updating`, `completed`, `rollback_started`...
-    pub(crate) state: String,
-    pub(crate) message: String,
+impl Amounts {
+    /// Processors, counted in billionths: a second stands for one.
+    pub(crate) fn cpus(&self) -> Duration {
+        Duration::from_nanos(self.nano_cpus)
+    }
 }
 
 impl Service {
     /// The service of this name, if there is one.
     pub(crate) fn find(name: &str) -> Result<Option<Self>> {
         // Docker's filter takes a name for a prefix.
-        let all = Self::all(Some(format!("--filter=name={name}")))?;
-        let Some(mut found) = all.into_iter().find(|service| service.spec.name == name) else {
+        let filter = format!("--filter=name={name}");
+        let names = docker(["service", "ls", "--format={{json .Name}}", &filter]).read()?;
+        let quoted = serde_json::to_string(name)?;
+        if !names.lines().any(|line| line == quoted) {
             return Ok(None);
-        };
-        for attachment in &found.spec.task_template.networks {
-            let network: Option<Network> = find("network", &attachment.target)?;
-            found.networks.push(network.map_or(attachment.target.clone(), |found| found.name));
         }
-        Ok(Some(found))
+        let mut found: Option<Self> = find("service", name)?;
+        if let Some(service) = &mut found {
+            for attachment in &service.spec.task_template.networks {
+                let network: Option<Network> = find("network", &attachment.target)?;
+                let name = network.map_or(attachment.target.clone(), |found| found.name);
+                service.networks.push(name);
+            }
+        }
+        Ok(found)
     }
 
-    /// All services with this filter.
-    pub(crate) fn all(filter: Option<String>) -> Result<Vec<Self>> {
-        inspect("service", &docker(["service", "ls", "--quiet"]).args(filter).read()?)
+    pub(crate) fn task(&self) -> &TaskTemplate {
+        &self.spec.task_template
     }
 
     pub(crate) fn container(&self) -> &ContainerSpec {
         &self.spec.task_template.container_spec
+    }
+
+    pub(crate) fn update(&self) -> &RolloutConfig {
+        &self.spec.update_config
+    }
+
+    pub(crate) fn rollback(&self) -> &RolloutConfig {
+        &self.spec.rollback_config
     }
 
     /// `None` for a service that runs once on each node.
@@ -282,42 +313,6 @@ impl Service {
     pub(crate) fn is_updating(&self) -> bool {
         ["updating", "rollback_started"].contains(&self.update_state())
     }
-}
-
-/// One try at running one replica.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Task {
-    #[serde(rename = "ID")]
-    pub(crate) id: String,
-    #[serde(default)]
-    pub(crate) slot: u32,
-    pub(crate) created_at: String,
-    pub(crate) spec: TaskTemplate,
-    /// Not there before Swarm has chosen one.
-    #[serde(default, rename = "NodeID")]
-    pub(crate) node: String,
-    pub(crate) status: TaskStatus,
-    pub(crate) desired_state: String,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct TaskStatus {
-    pub(crate) timestamp: String,
-    pub(crate) state: String,
-    #[serde(default)]
-    pub(crate) err: String,
-    container_status: Option<ContainerStatus>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct ContainerStatus {
-    #[serde(default, rename = "ContainerID")]
-    container: String,
-    #[serde(default)]
-    exit_code: i64,
 }
 
 impl Task {

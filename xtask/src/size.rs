@@ -26,7 +26,7 @@ struct Record {
 pub(crate) fn check(name: &str, arch: &str, file: &[u8], ceiling: u64, key: &str) -> Result<()> {
     let path = target()?.join("xtask").join(format!("{name}-{arch}.json"));
     let now = Record {
-        revision: revision()?,
+        revision: revision(),
         date: humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string(),
         bytes: file.len() as u64,
         sections: elf::sections(file)?,

@@ -72,7 +72,7 @@ pub(crate) fn run(settings: &Settings, json: bool) -> Result<()> {
     preflight::engine().map_err(|problem| anyhow!(problem))?;
     let info = preflight::swarm().map_err(|problem| anyhow!(problem))?;
     let report = match Service::find(&settings.service)? {
-        Some(service) => look(settings, service)?,
+        Some(service) => look(settings, &service)?,
         None => Report {
             service: &settings.service,
             is_deployed: false,
@@ -94,7 +94,7 @@ pub(crate) fn run(settings: &Settings, json: bool) -> Result<()> {
     Ok(())
 }
 
-fn look(settings: &Settings, service: Service) -> Result<Report<'_>> {
+fn look<'a>(settings: &'a Settings, service: &Service) -> Result<Report<'a>> {
     let reference = service.container().image.clone();
     let local: Option<Image> = find("image", service.image())?;
     let is_same = |image: &Image| {
@@ -118,7 +118,7 @@ fn look(settings: &Settings, service: Service) -> Result<Report<'_>> {
         image,
         update_state: service.update_state().to_owned(),
         update_message: service.update_status.as_ref().map_or("", |s| &s.message).to_owned(),
-        drift: drift(settings, &service),
+        drift: drift(settings, service),
         tasks: tasks.iter().map(|task| TaskReport::new(task, &tasks)).collect::<Result<_>>()?,
     })
 }

@@ -43,11 +43,11 @@ pub(super) fn missing(file: &Table) -> String {
             // Not a table in the file: the parser says so better.
             (Some(_), Some(None)) | (None, Some(_)) => {}
             (Some(keys), in_file) => {
-                let keys = keys.iter().filter(|(key, _)| {
-                    !in_file.flatten().is_some_and(|table| table.contains_key(*key))
-                });
-                let lines: String =
-                    keys.map(|(key, value)| format!("\n  {key} = {value}")).collect();
+                let has = |key| in_file.flatten().is_some_and(|table| table.contains_key(key));
+                let mut lines = String::new();
+                for (key, value) in keys.iter().filter(|(key, _)| !has(*key)) {
+                    let _ = write!(lines, "\n  {key} = {value}");
+                }
                 if in_file.is_none() || !lines.is_empty() {
                     let _ = write!(tables, "\n  [{key}]{lines}");
                 }

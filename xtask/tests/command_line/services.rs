@@ -21,6 +21,7 @@ const SERVICE: &str = r#"echo '[{"Spec":{"Name":"accountservice","Labels":{"xtas
 fn deployed(answers: &[(&str, &str)]) -> Fixture {
     let network = r#"echo '[{"Id":"n1","Name":"old_network","Driver":"overlay","Scope":"swarm"}]'"#;
     let ours = [
+        ("service ls --format*", "echo '\"accountservice\"'"),
         ("service ls*", "echo s1"),
         ("inspect --type service*", SERVICE),
         ("inspect --type network n1", network),
@@ -36,7 +37,7 @@ fn a_dry_run_shows_every_command_and_changes_nothing() {
         assert!(script.contains(command), "{command} is not in {script}");
     }
     expect![[r#"
-        service ls --quiet --filter=name=accountservice
+        service ls --format={{json .Name}} --filter=name=accountservice
     "#]]
     .assert_eq(&fixture.notes());
 }

@@ -1,0 +1,254 @@
+//! What only a real engine shows. It needs one that is in a swarm, and names its own services:
+//! `cargo test -p xtask --test engine -- --ignored`; `.ci/run` does so.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const NAME: &str = "xtask-test";
+/// Settings that differ from each other in everything that can be set.
+const SETTINGS: [(&[&str], &str); 10] = [
+    (&["--publish=ingress", "--port=27001"], ""),
+    (&["--publish=ingress", "--port=27002"], "restart.delay = \"1s\"\nlimits.pids = 64"),
+    (
+        &["--publish=host", "--port=27001"],
+        "limits = { memory = \"48M\", cpus = 0.5, data = \"8M\" }",
+    ),
+    (
+        &["--publish=host", "--port=27002", "--testability"],
+        "environment = { A = \"1\", B = \"2\" }",
+    ),
+    (
+        &["--publish=none"],
+        "environment = { B = \"3\", C = \"a b, $c\" }\nhealth.exit_when_unhealthy = \"1s\"",
+    ),
+    (&["--publish=none", "--endpoint-mode=dnsrr"], "constraints = [\"node.role==manager\"]"),
+    (&["--publish=host", "--port=27001", "--endpoint-mode=dnsrr"], "secrets = { a = \"env:ONE\" }"),
+    (&["--publish=ingress", "--port=27001"], "secrets = { a = \"env:TWO\", b = \"env:ONE\" }"),
+    (&["--publish=none", "--network=xtask-test-2"], "configs = { a = \"env:ONE\" }"),
+    (
+        &["--publish=host", "--port=27003"],
+        "restart.drain_delay = \"1s\"\n\
+         update = { order = \"stop-first\", parallelism = 2, delay = \"1s\", max_failure_ratio = 0.1 }",
+    ),
+];
+
+struct Engine {
+    folder: TempDir,
+}
+
+impl Engine {
+    fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        // Enough for an image that is never started.
+        let mut header = vec![0; 64];
+        header[..6].copy_from_slice(b"\x7fELF\x02\x01");
+        header[18] = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
+        for name in ["accountservice", "healthchecker"] {
+            fs::write(folder.path().join(name), &header).unwrap();
+        }
+        let engine = Self { folder };
+        engine.destroy();
+        engine
+    }
+
+    fn config(&self, changes: &str) -> PathBuf {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/deploy.toml");
+        let mut settings: toml::Table = fs::read_to_string(file).unwrap().parse().unwrap();
+        let changes: toml::Table = changes.parse().unwrap();
+        for (key, change) in changes {
+            match (settings.get_mut(&key), change) {
+                (Some(toml::Value::Table(table)), toml::Value::Table(change)) => {
+                    table.extend(change);
+                }
+                (_, change) => drop(settings.insert(key, change)),
+            }
+        }
+        let path = self.folder.path().join("deploy.toml");
+        fs::write(&path, settings.to_string()).unwrap();
+        path
+    }
+
+    fn xtask(&self, args: &[&str], changes: &str) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
+        command.args(args).arg("--config").arg(self.config(changes));
+        command.args(["--service", NAME, "--image", "xtask-test/image"]);
+        if !args.iter().any(|arg| arg.starts_with("--network")) {
+            command.args(["--network", NAME]);
+        }
+        command.env("ONE", "first content").env("TWO", "second content");
+        command.env("CARGO_TARGET_DIR", self.folder.path().join("target")).output().unwrap()
+    }
+
+    fn deploy(&self, (args, changes): (&[&str], &str)) -> String {
+        let binaries = format!("--binaries={}", self.folder.path().display());
+        let args = [&["deploy", "--replicas=0", &binaries], args].concat();
+        let output = self.xtask(&args, changes);
+        let err = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{err}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    fn destroy(&self) {
+        self.xtask(&["destroy", "--all"], "");
+        self.xtask(&["destroy", "--all", "--network=xtask-test-2"], "");
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.destroy();
+    }
+}
+
+fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// What was asked of Swarm, with names for networks, and without what is empty.
+fn spec() -> Value {
+    let text = docker(&["service", "inspect", "--format={{json .Spec}}", NAME]);
+    let mut spec: Value = serde_json::from_str(&text).unwrap();
+    for network in spec["TaskTemplate"]["Networks"].as_array_mut().unwrap() {
+        let id = network["Target"].as_str().unwrap();
+        let name = docker(&["network", "inspect", "--format={{json .Name}}", id]);
+        network["Target"] = serde_json::from_str(&name).unwrap();
+    }
+    without_empty(spec)
+}
+
+fn without_empty(value: Value) -> Value {
+    let is_empty = |value: &Value| match value {
+        Value::Null => true,
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+        value => value == 0 || value == false || value == "",
+    };
+    match value {
+        Value::Object(fields) => {
+            let fields = fields.into_iter();
+            // A secret of the same content has another id when it was removed in between.
+            let fields = fields.filter(|(name, _)| name != "SecretID" && name != "ConfigID");
+            let fields = fields.map(|(name, value)| (name, without_empty(value)));
+            Value::Object(fields.filter(|(_, value)| !is_empty(value)).collect())
+        }
+        Value::Array(items) => {
+            let mut items: Vec<_> = items.into_iter().map(without_empty).collect();
+            items.sort_by_key(Value::to_string);
+            Value::Array(items)
+        }
+        value => value,
+    }
+}
+
+#[test]
+#[ignore = "needs an engine, see the top of the file"]
+fn whatever_a_service_was_after_a_deploy_it_is_what_the_settings_say() {
+    let engine = Engine::new();
+    let fresh: Vec<_> = SETTINGS
+        .iter()
+        .map(|settings| {
+            engine.deploy(*settings);
+            let spec = spec();
+            docker(&["service", "rm", NAME]);
+            spec
+        })
+        .collect();
+    engine.deploy(SETTINGS[0]);
+    // From each to each other one, there and back.
+    let pairs = (0..10).flat_map(|from| (from + 1..10).map(move |to| [from, to, from]));
+    let mut now = 0;
+    for next in pairs.flatten() {
+        if next != now {
+            engine.deploy(SETTINGS[next]);
+            assert_eq!(spec(), fresh[next], "from {now} to {next}");
+            now = next;
+        }
+    }
+    assert!(engine.deploy(SETTINGS[now]).starts_with("No change"));
+    // By hand, as people do.
+    for change in [
+        &["--publish-add=published=27009,target=6767,mode=host"][..],
+        &[
+            "--env-add=X=1",
+            "--user=0",
+            "--hostname=x",
+            "--label-add=x=1",
+            "--container-label-add=y=1",
+        ],
+        &["--limit-memory=100000000", "--reserve-memory=8000000", "--limit-cpu=2"],
+        &[
+            "--mount-add=type=tmpfs,destination=/more",
+            "--host-add=a:10.0.0.1",
+            "--cap-add=NET_ADMIN",
+        ],
+        &[
+            "--no-healthcheck",
+            "--dns-add=1.1.1.1",
+            "--stop-signal=SIGINT",
+            "--restart-max-attempts=3",
+        ],
+        &[
+            "--args=--help",
+            "--entrypoint=/x",
+            "--group-add=5",
+            "--read-only=false",
+            "--workdir=/data",
+        ],
+    ] {
+        docker(&[&["service", "update", "--detach", "--quiet"], change, &[NAME]].concat());
+        assert_ne!(spec(), fresh[now], "{change:?}");
+        engine.deploy(SETTINGS[now]);
+        assert_eq!(spec(), fresh[now], "after {change:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs an engine, see the top of the file"]
+fn a_text_reaches_the_image_and_the_container_as_it_was_written() {
+    let engine = Engine::new();
+    let odd = "it's $HOME \"and\" ${PATH} `more` \\n \\\\ 100% ñ ก e\u{301} #{x} *";
+    let text = toml::Value::String(odd.to_owned());
+    let lines = toml::Value::String(format!("{odd}\nsecond line\ttab"));
+    engine.deploy((&["--publish=none"], &format!("source = {text}\nenvironment.ODD = {lines}")));
+    let image = docker(&[
+        "service",
+        "inspect",
+        "--format={{.Spec.TaskTemplate.ContainerSpec.Image}}",
+        NAME,
+    ]);
+    let labels: Value = serde_json::from_str(&docker(&[
+        "image",
+        "inspect",
+        "--format={{json .Config.Labels}}",
+        image.trim(),
+    ]))
+    .unwrap();
+    assert_eq!(labels["org.opencontainers.image.source"], odd);
+    let variables = spec()["TaskTemplate"]["ContainerSpec"]["Env"].to_string();
+    let wanted = serde_json::to_string(&format!("ODD={odd}\nsecond line\ttab")).unwrap();
+    assert!(variables.contains(&wanted), "{variables}");
+}
+
+#[test]
+#[ignore = "needs an engine, see the top of the file"]
+fn a_secret_is_swapped_with_its_content_and_the_old_one_removed() {
+    let engine = Engine::new();
+    let list = || {
+        docker(&["secret", "ls", "--format={{.Name}}", "--filter=label=xtask.service=xtask-test"])
+    };
+    engine.deploy((&["--publish=none"], "secrets = { key = \"env:ONE\" }"));
+    let first = list();
+    assert!(first.starts_with("xtask-test-key-"), "{first}");
+    engine.deploy((&["--publish=none"], "secrets = { key = \"env:TWO\" }"));
+    let second = list();
+    assert_eq!(second.lines().count(), 1, "{second}");
+    assert_ne!(first, second);
+    engine.deploy((&["--publish=none"], ""));
+    assert_eq!(list(), "");
+}
