@@ -1,6 +1,6 @@
-//! `check`, the gate: everything that must hold before a change is taken, in one list. Each step
-//! names itself, its time and the command that mends it. It does not stop at the first failure, so
-//! that one run tells all there is to mend. What needs a container engine is not here but in `e2e`.
+//! `check`, the gate: everything that must hold before a change is taken, in one list. Each step prints
+//! its name, its time and, if it fails, the command that fixes it. One run shows all failures. What needs
+//! a container engine is not here but in `e2e`.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -9,6 +9,13 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::command::{Cmd, root, target};
 use crate::dist::add_target;
+
+/// What the steps run, how to ask for it, and the line that installs it.
+const TOOLS: [(&str, &[&str], &str); 3] = [
+    ("rustfmt", &["fmt", "--version"], "rustup component add rustfmt"),
+    ("clippy", &["clippy", "--version"], "rustup component add clippy"),
+    ("cargo-deny", &["deny", "--version"], "cargo install --locked cargo-deny"),
+];
 
 /// What may never be in the core's normal dependency tree, and why.
 const FORBIDDEN_IN_CORE: [(&str, &str); 3] = [
@@ -32,64 +39,69 @@ const FORBIDDEN_CALLS: [(&str, &str); 6] = [
 
 struct Step {
     name: &'static str,
-    mend: &'static str,
+    fix: &'static str,
     run: fn() -> Result<()>,
 }
 
 const STEPS: [Step; 10] = [
     Step {
         name: "format",
-        mend: "cargo fmt --all",
+        fix: "cargo fmt --all",
         run: || Cmd::new("cargo", ["fmt", "--all", "--check"]).run(),
     },
     Step {
         name: "clippy",
-        mend: "cargo clippy --workspace --all-targets --fix --allow-dirty",
+        fix: "cargo clippy --workspace --all-targets --fix --allow-dirty",
         run: clippy,
     },
     Step {
         name: "tests",
-        mend: "cargo test --workspace",
+        fix: "cargo test --workspace",
         run: || Cmd::new("cargo", ["test", "--workspace"]).run(),
     },
     Step {
         name: "fuzzing: the corpus and some thousand changes to it",
-        mend: "cargo test --manifest-path fuzz/Cargo.toml",
+        fix: "cargo test --manifest-path fuzz/Cargo.toml",
         run: || Cmd::new("cargo", ["test", "--locked", "--manifest-path", "fuzz/Cargo.toml"]).run(),
     },
     Step {
         name: "docs",
-        mend: "RUSTDOCFLAGS=--deny=warnings cargo doc --no-deps --workspace --all-features",
+        fix: "RUSTDOCFLAGS=--deny=warnings cargo doc --no-deps --workspace --all-features",
         run: docs,
     },
     Step {
         name: "core: no host, store or runtime in its tree",
-        mend: "cargo tree --package accountservice-core --edges normal",
+        fix: "cargo tree --package accountservice-core --edges normal",
         run: core_tree_is_pure,
     },
     Step {
         name: "core: compiles for a target without an operating system",
-        mend: "cargo check --package accountservice-core --target wasm32-unknown-unknown",
+        fix: "cargo check --package accountservice-core --target wasm32-unknown-unknown",
         run: core_compiles_bare,
     },
     Step {
         name: "core: core/clippy.toml refuses sockets, files, environment, clocks, threads",
-        mend: "add the name to disallowed-methods or disallowed-types in core/clippy.toml",
+        fix: "add the name to disallowed-methods or disallowed-types in core/clippy.toml",
         run: core_lints_bite,
     },
     Step {
         name: "infra: the emitted files are what infra/deploy.toml says",
-        mend: "cargo xtask emit",
+        fix: "cargo xtask emit",
         run: || Cmd::new("cargo", ["xtask", "emit", "--check"]).run(),
     },
-    Step {
-        name: "licences, bans, sources, advisories",
-        mend: "cargo install --locked cargo-deny && cargo deny check",
-        run: deny,
-    },
+    Step { name: "licences, bans, sources, advisories", fix: "cargo deny check", run: deny },
 ];
 
 pub(crate) fn run() -> ExitCode {
+    let is_missing =
+        |args: &[&str]| !Cmd::new("cargo", args.iter().copied()).succeeds().unwrap_or(false);
+    let missing: Vec<_> = TOOLS.iter().filter(|(_, args, _)| is_missing(args)).collect();
+    if !missing.is_empty() {
+        for (tool, _, install) in missing {
+            eprintln!("{tool} is missing: {install}");
+        }
+        return ExitCode::FAILURE;
+    }
     let mut failed = Vec::new();
     for step in &STEPS {
         println!("==> {}", step.name);
@@ -110,7 +122,7 @@ pub(crate) fn run() -> ExitCode {
     }
     eprintln!("{} of {} steps failed:", failed.len(), STEPS.len());
     for step in failed {
-        eprintln!("  {}\n      {}", step.name, step.mend);
+        eprintln!("  {}\n      {}", step.name, step.fix);
     }
     ExitCode::FAILURE
 }

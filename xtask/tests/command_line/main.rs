@@ -2,6 +2,7 @@
 
 #![allow(clippy::needless_raw_string_hashes, reason = "expect_test writes them when it updates")]
 
+mod check;
 mod emit;
 mod fixture;
 mod image;

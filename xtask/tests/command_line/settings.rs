@@ -188,7 +188,15 @@ fn the_binaries_know_what_the_plan_tells_them() {
             .map_or("", |(_, rest)| &rest[..rest.len() - 1])
     };
     assert_eq!(default("PORT"), file["program"]["port"].to_string());
-    for name in ["ADDRESS", "DATABASE", "TESTABILITY"] {
+    for name in [
+        "ADDRESS",
+        "DATABASE",
+        "DRAIN_DELAY",
+        "EXIT_WHEN_UNHEALTHY",
+        "METRICS_PORT",
+        "SHUTDOWN_TIMEOUT",
+        "TESTABILITY",
+    ] {
         default(name);
     }
     let probe = help("probe");
