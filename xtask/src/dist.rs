@@ -7,14 +7,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
 
 use crate::command::{Cmd, target};
 use crate::lock::Lock;
-use crate::settings::Settings;
-use crate::{elf, size, toolchain};
-
-/// Comes with rustup and links both targets on any host.
-const LINKER: &str = "rust-lld";
+use crate::settings::{Binary, Settings};
+use crate::{elf, size, toolchain, zip};
 
 /// A target that ships: its triple, Docker's name for it, ELF's number, and what runs it elsewhere.
 pub(crate) struct Target {
@@ -49,13 +47,41 @@ pub(crate) struct Artifacts {
     _lock: Lock,
 }
 
-pub(crate) fn run(settings: &Settings, triples: &[String]) -> Result<()> {
+/// What the service runs in.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Host {
+    /// A process of its own, for the image
+    Hyper,
+    /// AWS Lambda, as the zip that it takes
+    Lambda,
+}
+
+pub(crate) fn run(settings: &Settings, host: Host, triples: &[String]) -> Result<()> {
     let chosen =
         |target: &&Target| triples.is_empty() || triples.iter().any(|t| t == target.triple);
     for target in TARGETS.iter().filter(chosen) {
-        let artifacts = build(settings, target)?;
-        smoke_test(settings, target, &artifacts)?;
+        match host {
+            Host::Hyper => smoke_test(settings, target, &build(settings, target)?)?,
+            Host::Lambda => build_lambda(settings, target)?,
+        }
     }
+    Ok(())
+}
+
+/// Builds the host for AWS Lambda and packs it into `target/lambda/ARCH.zip`.
+fn build_lambda(settings: &Settings, target: &Target) -> Result<()> {
+    let Binary { binary, package, max_bytes } = &settings.lambda;
+    let _lock = prepare_build(target)?;
+    toolchain::build(package, &[], target.triple)?.run()?;
+    let built = crate::command::target()?.join(target.triple).join("release").join(binary);
+    let bytes = check(target, &built, binary, *max_bytes, "max_bytes in [lambda]")?;
+    let folder = crate::command::target()?.join("lambda");
+    let path = folder.join(format!("{}.zip", target.arch));
+    let cannot_write = || format!("cannot write {}", path.display());
+    fs::create_dir_all(&folder).with_context(cannot_write)?;
+    let archive = zip::archive(binary, &bytes)?;
+    fs::write(&path, &archive).with_context(cannot_write)?;
+    println!("{}: {} bytes", path.display(), archive.len());
     Ok(())
 }
 
@@ -86,16 +112,30 @@ pub(crate) fn add_target(target: &str) -> Result<()> {
 }
 
 fn build(settings: &Settings, target: &Target) -> Result<Artifacts> {
+    let lock = prepare_build(target)?;
+    // One at a time: together they would share the features of their dependencies.
+    toolchain::build(&settings.program.package, settings.features(), target.triple)?.run()?;
+    toolchain::build(&settings.probe.package, &[], target.triple)?.run()?;
+    let folder = crate::command::target()?.join(target.triple).join("release");
+    artifacts(settings, target, &folder, lock)
+}
+
+fn prepare_build(target: &Target) -> Result<Lock> {
     let lock = Lock::take()?;
     eprintln!("Building for {}; the first time takes a minute or two.", target.triple);
     add_target(target.triple)?;
     toolchain::check()?;
-    // One at a time: together they would share the features of their dependencies.
-    for package in [&settings.program.package, &settings.probe.package] {
-        toolchain::build(package, target.triple, LINKER)?.run()?;
-    }
-    let folder = crate::command::target()?.join(target.triple).join("release");
-    artifacts(settings, target, &folder, lock)
+    Ok(lock)
+}
+
+/// Reads a binary and checks that it can ship.
+fn check(target: &Target, path: &Path, name: &str, ceiling: u64, key: &str) -> Result<Vec<u8>> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    elf::is_static(&bytes, target.machine)
+        .with_context(|| format!("{} cannot ship", path.display()))?;
+    size::check(name, target.arch, &bytes, ceiling, key)?;
+    eprintln!("  {name}: {} bytes of at most {ceiling}, static, {}", bytes.len(), target.arch);
+    Ok(bytes)
 }
 
 /// Checks the binaries of a folder.
@@ -106,12 +146,7 @@ fn artifacts(settings: &Settings, target: &Target, folder: &Path, lock: Lock) ->
         (&probe.binary, probe.max_bytes, "max_bytes in [probe]"),
     ];
     for (name, ceiling, key) in binaries {
-        let path = folder.join(name);
-        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        elf::is_static(&bytes, target.machine)
-            .with_context(|| format!("{} cannot ship", path.display()))?;
-        size::check(name, target.arch, &bytes, ceiling, key)?;
-        eprintln!("  {name}: {} bytes of at most {ceiling}, static, {}", bytes.len(), target.arch);
+        check(target, &folder.join(name), name, ceiling, key)?;
     }
     let files = binaries.map(|(name, ..)| (name.clone(), folder.join(name)));
     Ok(Artifacts { files, _lock: lock })

@@ -17,6 +17,9 @@ use crate::service::Service;
 use crate::settings::Settings;
 use crate::units::Span;
 
+/// How the engine says so.
+const HEALTHY: &str = "health_status: healthy";
+
 /// What `--json` prints.
 #[derive(Serialize)]
 struct Timeline {
@@ -25,6 +28,7 @@ struct Timeline {
     /// `health check`: Swarm stopped the container. `exit`: the process ended by itself.
     way: &'static str,
     phases: Vec<Phase>,
+    /// Until the new container answered.
     seconds: f64,
 }
 
@@ -85,7 +89,7 @@ struct Events {
 }
 
 /// As Docker writes it.
-#[derive(serde::Deserialize)]
+#[derive(Clone, serde::Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Event {
     action: String,
@@ -94,7 +98,7 @@ struct Event {
     nanoseconds: u64,
 }
 
-#[derive(serde::Deserialize)]
+#[derive(Clone, serde::Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Actor {
     #[serde(rename = "ID")]
@@ -162,18 +166,30 @@ impl Events {
         })?;
         over("new container started", &started);
         let new = &started.actor.id;
-        let healthy = self.next("the new container to be healthy", settings, |event| {
-            event.actor.id == *new && event.action == "health_status: healthy"
-        })?;
-        over("healthy", &healthy);
         ensure!(ask(settings, new, "/accounts/10000")?, "the new container does not answer");
+        let mut exec = String::new();
+        let mut healthy = None;
         let answered = self.next("the new container to answer", settings, |event| {
-            event.actor.id == *new
-                && event.action == "exec_die"
-                && event.attribute("exitCode") == "0"
+            if event.actor.id != *new {
+                return false;
+            }
+            if event.action.starts_with("exec_create") && event.action.contains("/accounts/") {
+                event.attribute("execID").clone_into(&mut exec);
+            } else if event.action == HEALTHY {
+                healthy = Some(event.clone());
+            }
+            event.action == "exec_die" && event.attribute("execID") == exec
         })?;
         over("answering", &answered);
-        let seconds = phases.last().map_or(0.0, |phase| phase.at);
+        let healthy = match healthy {
+            Some(healthy) => healthy,
+            None => self.next("the new container to be healthy", settings, |event| {
+                event.actor.id == *new && event.action == HEALTHY
+            })?,
+        };
+        over("healthy", &healthy);
+        let seconds = answered.nanoseconds.saturating_sub(start.nanoseconds);
+        let seconds = Duration::from_nanos(seconds).as_secs_f64();
         let way = if is_marked { "health check" } else { "exit" };
         Ok(Timeline { old: old.id.clone(), new: new.clone(), way, phases, seconds })
     }
@@ -220,6 +236,7 @@ fn ask(settings: &Settings, container: &str, path: &str) -> Result<bool> {
     let probe = format!("/{}", settings.probe.binary);
     docker(["exec", container, &probe])
         .args([format!("-port={}", settings.program.port), format!("--path={path}")])
+        .args(["--wait=10s"])
         .succeeds()
 }
 

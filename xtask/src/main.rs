@@ -31,6 +31,7 @@ mod stored;
 mod toolchain;
 mod units;
 mod verify;
+mod zip;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -62,6 +63,9 @@ enum Task {
         /// Build for this target only; may be given more than once
         #[arg(long, value_name = "TRIPLE", value_parser = dist::TRIPLES)]
         target: Vec<String>,
+        /// What the service runs in
+        #[arg(long, value_enum, default_value = "hyper")]
+        host: dist::Host,
         #[command(flatten)]
         names: Names,
     },
@@ -162,7 +166,9 @@ fn run(task: Task) -> Result<ExitCode> {
     let done = |()| ExitCode::SUCCESS;
     match task {
         Task::Check => Ok(check::run()),
-        Task::Dist { target, names } => dist::run(&names.settings()?, &target).map(done),
+        Task::Dist { target, host, names } => {
+            dist::run(&names.settings()?, host, &target).map(done)
+        }
         Task::Emit { check, out, flags } => {
             emit::run(&flags.settings()?, out.as_deref(), check).map(done)
         }

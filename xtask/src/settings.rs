@@ -44,7 +44,8 @@ pub(crate) struct Settings {
     pub(crate) deadline: Span,
     pub(crate) constraints: Vec<String>,
     pub(crate) program: Program,
-    pub(crate) probe: Probe,
+    pub(crate) probe: Binary,
+    pub(crate) lambda: Binary,
     pub(crate) health: Health,
     pub(crate) restart: Restart,
     pub(crate) update: Rollout,
@@ -96,10 +97,11 @@ pub(crate) struct Program {
     pub(crate) environment_prefix: String,
 }
 
-/// The probe's binary.
+/// The binary of the probe, or of the host for AWS Lambda.
+#[allow(clippy::struct_field_names, reason = "these are the keys")]
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Probe {
+pub(crate) struct Binary {
     pub(crate) binary: String,
     pub(crate) package: String,
     pub(crate) max_bytes: u64,
@@ -152,6 +154,9 @@ pub(crate) struct Database {
     #[serde(deserialize_with = "source_or_empty")]
     pub(crate) url: Option<Source>,
     pub(crate) start_period: Span,
+    /// Cargo features of the program for an embedded and a shared store; its defaults if there are none.
+    pub(crate) embedded_features: Vec<String>,
+    pub(crate) shared_features: Vec<String>,
 }
 
 /// Names the line of an error, and does not repeat it: a secret may have been pasted there.
@@ -222,6 +227,14 @@ impl Settings {
     pub(crate) fn all_secrets(&self) -> BTreeMap<&str, &Source> {
         let named = self.secrets.iter().map(|(name, source)| (name.as_str(), source));
         named.chain(self.database.url.iter().map(|url| (DATABASE_SECRET, url))).collect()
+    }
+
+    /// The Cargo features that the program needs.
+    pub(crate) fn features(&self) -> &[String] {
+        match self.database.url {
+            Some(_) => &self.database.shared_features,
+            None => &self.database.embedded_features,
+        }
     }
 
     /// How long failed probes of a new container are not counted.

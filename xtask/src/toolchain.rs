@@ -9,6 +9,9 @@ use toml::Table;
 
 use crate::command::{Cmd, root};
 
+/// Comes with rustup and links both targets on any host.
+const LINKER: &str = "rust-lld";
+
 /// The variables that Cargo may see. None of them changes what it builds.
 const PASSED_ON: [&str; 13] = [
     "CARGO_BUILD_JOBS",
@@ -33,8 +36,8 @@ const PASSED_ON_ENDS: &str = "_PROXY";
 /// Tables of a configuration file of Cargo's that change what is built, and that no variable overrides.
 const DECISIVE: [&str; 7] = ["env", "host", "include", "patch", "paths", "profile", "unstable"];
 
-/// `cargo build` of a package for a target, in release mode.
-pub(crate) fn build(package: &str, triple: &str, linker: &str) -> Result<Cmd> {
+/// `cargo build` of a package for a target, in release mode; with its default features if none are named.
+pub(crate) fn build(package: &str, features: &[String], triple: &str) -> Result<Cmd> {
     let root = root()?;
     let flags = [(root.clone(), "/source"), (cargo_home()?, "/cargo")];
     // The separator of this variable keeps every path in one piece.
@@ -46,10 +49,12 @@ pub(crate) fn build(package: &str, triple: &str, linker: &str) -> Result<Cmd> {
     Ok(Cmd::new("cargo", ["build", "--release", "--locked", "--target", triple])
         .args(["--package", package, "--manifest-path", &manifest, "--target-dir"])
         .args([crate::command::target()?.display().to_string()])
+        .args((!features.is_empty()).then_some("--no-default-features"))
+        .args((!features.is_empty()).then(|| format!("--features={}", features.join(","))))
         .folder("/")
         .env_only(names.filter(|name| is_passed_on(name)).collect())
         .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
-        .env(&format!("CARGO_TARGET_{linker_variable}_LINKER"), linker)
+        .env(&format!("CARGO_TARGET_{linker_variable}_LINKER"), LINKER)
         .env("RUSTC", "rustc")
         .env("RUSTC_WRAPPER", "")
         .env("RUSTC_WORKSPACE_WRAPPER", ""))

@@ -22,12 +22,13 @@ deadline = "3m"
 constraints = []
 program = { binary = "accountservice", package = "accountservice", max_bytes = 2_800_000, port = 6767, environment_prefix = "ACCOUNTSERVICE" }
 probe = { binary = "healthchecker", package = "healthchecker", max_bytes = 450_000 }
+lambda = { binary = "bootstrap", package = "accountservice-host-lambda", max_bytes = 3_500_000 }
 health = { interval = "3s", timeout = "3s", probe_timeout = "2s", retries = 2, start_period = "0s", start_interval = "0s", exit_when_unhealthy = "0s" }
 restart = { delay = "500ms", drain_delay = "0s", shutdown_timeout = "4s", stop_grace = "7s" }
 update = { order = "auto", parallelism = 1, delay = "0s", monitor = "22s", max_failure_ratio = 0.0 }
 rollback = { order = "auto", parallelism = 1, delay = "0s", monitor = "22s", max_failure_ratio = 0.0 }
 limits = { memory = "64M", cpus = 1.0, pids = 128, data = "32M" }
-database = { url = "", start_period = "60s" }
+database = { url = "", start_period = "60s", embedded_features = [], shared_features = [] }
 environment = {}
 secrets = {}
 configs = {}
@@ -46,14 +47,14 @@ pub(super) fn missing(file: &Table) -> String {
                 let has = |key| in_file.flatten().is_some_and(|table| table.contains_key(key));
                 let mut lines = String::new();
                 for (key, value) in keys.iter().filter(|(key, _)| !has(*key)) {
-                    let _ = write!(lines, "\n  {key} = {value}");
+                    let _ = write!(lines, "\n  {key} = {}", text(value));
                 }
                 if in_file.is_none() || !lines.is_empty() {
                     let _ = write!(tables, "\n  [{key}]{lines}");
                 }
             }
             (None, None) => {
-                let _ = write!(top, "\n  {key} = {value}");
+                let _ = write!(top, "\n  {key} = {}", text(value));
             }
         }
     }
@@ -61,6 +62,11 @@ pub(super) fn missing(file: &Table) -> String {
         top.insert_str(0, "\n  (above the first table)");
     }
     top + &tables
+}
+
+/// A value of the list above, in TOML: none of them is written differently in JSON.
+fn text(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_default()
 }
 
 #[cfg(test)]
