@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::command::{Cmd, root, target};
+use crate::command::Cmd;
 use crate::dist::add_target;
+use crate::workspace::{root, target};
 
 /// What the steps run, how to ask for it, and the line that installs it.
 const TOOLS: [(&str, &[&str], &str); 3] = [

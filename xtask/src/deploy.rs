@@ -7,12 +7,13 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::command::Arg;
+use crate::arg::Arg;
 use crate::converge::{self, Verdict};
 use crate::docker::{Node, docker, engine_is_local};
 use crate::exit::Exit;
+use crate::facts::Facts;
 use crate::interrupt::Interrupt;
-use crate::plan::{Facts, Plan};
+use crate::plan::Plan;
 use crate::preflight::{self, Found};
 use crate::service::Service;
 use crate::settings::{Publish, Settings};

@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use crate::command::Arg;
-use crate::plan::Facts;
+use crate::arg::Arg;
+use crate::facts::Facts;
 use crate::service::{IMAGE_LABEL, Port, Service, TmpfsOptions};
 use crate::settings::{EndpointMode, Settings};
 use crate::units::Span;

@@ -9,10 +9,10 @@ use std::process::{Child, Stdio};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
-use crate::command::{Cmd, target};
+use crate::command::Cmd;
 use crate::lock::Lock;
 use crate::settings::{Binary, Settings};
-use crate::{elf, size, toolchain, zip};
+use crate::{elf, size, toolchain, workspace, zip};
 
 /// A target that ships: its triple, Docker's name for it, ELF's number, and what runs it elsewhere.
 pub(crate) struct Target {
@@ -73,9 +73,9 @@ fn build_lambda(settings: &Settings, target: &Target) -> Result<()> {
     let Binary { binary, package, max_bytes } = &settings.lambda;
     let _lock = prepare_build(target)?;
     toolchain::build(package, &[], target.triple)?.run()?;
-    let built = crate::command::target()?.join(target.triple).join("release").join(binary);
+    let built = workspace::target()?.join(target.triple).join("release").join(binary);
     let bytes = check(target, &built, binary, *max_bytes, "max_bytes in [lambda]")?;
-    let folder = crate::command::target()?.join("lambda");
+    let folder = workspace::target()?.join("lambda");
     let path = folder.join(format!("{}.zip", target.arch));
     let cannot_write = || format!("cannot write {}", path.display());
     fs::create_dir_all(&folder).with_context(cannot_write)?;
@@ -116,7 +116,7 @@ fn build(settings: &Settings, target: &Target) -> Result<Artifacts> {
     // One at a time: together they would share the features of their dependencies.
     toolchain::build(&settings.program.package, settings.features(), target.triple)?.run()?;
     toolchain::build(&settings.probe.package, &[], target.triple)?.run()?;
-    let folder = crate::command::target()?.join(target.triple).join("release");
+    let folder = workspace::target()?.join(target.triple).join("release");
     artifacts(settings, target, &folder, lock)
 }
 
@@ -177,7 +177,7 @@ fn smoke_test(settings: &Settings, to_run: &Target, artifacts: &Artifacts) -> Re
         }
     };
     let [(_, service), (_, probe)] = &artifacts.files;
-    let folder = target()?.join("xtask");
+    let folder = workspace::target()?.join("xtask");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let database = folder.join(format!("{}.db", to_run.arch));
     let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr())?.port().to_string();

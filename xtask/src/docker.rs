@@ -9,7 +9,8 @@ use anyhow::{Context, Result};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 
-use crate::command::{Arg, Cmd};
+use crate::arg::Arg;
+use crate::command::Cmd;
 
 /// Variables that would change what is built or run, without a word.
 const FOREIGN: [&str; 1] = ["DOCKER_DEFAULT_PLATFORM"];

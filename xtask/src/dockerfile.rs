@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde::Deserialize;
 
-use crate::command::root;
 use crate::settings::Settings;
+use crate::workspace::root;
 
 /// Any number but 0 will do, and an image from scratch has no names for them.
 const USER: &str = "10001:10001";

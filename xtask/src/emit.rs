@@ -8,12 +8,14 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-use crate::command::{Arg, root};
+use crate::arg::Arg;
 use crate::dockerfile::dockerfile;
-use crate::plan::{self, Facts, Plan, Stored};
+use crate::facts::{Facts, Stored};
+use crate::plan::{self, Plan};
 use crate::service::Service;
 use crate::settings::Settings;
 use crate::source::Source;
+use crate::workspace::root;
 
 const HEADER: &str = r"#!/bin/sh
 # Emitted from infra/deploy.toml by `cargo xtask emit`; edit that instead.

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 
-use crate::command::root;
 use crate::settings::{EndpointMode, Publish, Settings};
 use crate::units::Span;
+use crate::workspace::root;
 
 /// Which service.
 #[derive(Args)]

@@ -10,12 +10,14 @@ use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::command::{Arg, Cmd, target};
+use crate::arg::Arg;
 use crate::dist::{self, Artifacts};
 use crate::docker::{Engine, Image, find};
 use crate::dockerfile::dockerfile;
 use crate::plan::{self, hash};
+use crate::revision::revision;
 use crate::settings::Settings;
+use crate::workspace::target;
 
 const DOCKERFILE: &str = "Dockerfile";
 
@@ -68,16 +70,6 @@ pub(crate) fn prepare(
         }
     }
     Ok(Prepared { name: format!("{}:{tag}", settings.image), context })
-}
-
-/// The commit that is being built.
-pub(crate) fn revision() -> String {
-    let args = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"];
-    let git = Cmd::new("git", args).env_remove(&["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"]);
-    let output = git.output();
-    let described = output.ok().filter(|output| output.status.success());
-    let text = described.and_then(|output| String::from_utf8(output.stdout).ok());
-    text.map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
 }
 
 /// Builds the image unless it is there, pushes it if the settings say so, and returns what Swarm is

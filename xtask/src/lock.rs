@@ -6,7 +6,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 
 use anyhow::{Context, Result};
 
-use crate::command::target;
+use crate::workspace::target;
 
 /// Held until it is dropped, or the process ends.
 pub(crate) struct Lock {

@@ -1,6 +1,7 @@
 //! `cargo xtask`: builds, checks, ships and heals accountservice. This file reads the command line
 //! and hands over; each command lives in the file of its name.
 
+mod arg;
 mod check;
 mod command;
 mod converge;
@@ -13,6 +14,7 @@ mod dockerfile;
 mod elf;
 mod emit;
 mod exit;
+mod facts;
 mod flags;
 mod heal;
 mod http;
@@ -21,6 +23,7 @@ mod interrupt;
 mod lock;
 mod plan;
 mod preflight;
+mod revision;
 mod service;
 mod settings;
 mod size;
@@ -31,6 +34,7 @@ mod stored;
 mod toolchain;
 mod units;
 mod verify;
+mod workspace;
 mod zip;
 
 use std::path::PathBuf;

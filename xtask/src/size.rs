@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::command::target;
 use crate::elf;
-use crate::image::revision;
+use crate::revision::revision;
+use crate::workspace::target;
 
 /// What is known about one binary.
 #[derive(Deserialize, Serialize)]

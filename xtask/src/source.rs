@@ -6,16 +6,17 @@ use std::fmt;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
-use crate::command::{Arg, root};
+use crate::arg::Arg;
+use crate::workspace::root;
 
 /// The largest content that Swarm takes.
 const MOST_BYTES: usize = 500 << 10;
 
 /// `file:PATH`, relative to the root of the workspace, or `env:NAME`.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
+#[serde(try_from = "String")]
 pub(crate) enum Source {
     File(PathBuf),
     Variable(String),
@@ -63,12 +64,6 @@ impl TryFrom<String> for Source {
             }
             _ => Err("not \"file:PATH\" or \"env:NAME\"".to_owned()),
         }
-    }
-}
-
-impl From<Source> for String {
-    fn from(source: Source) -> Self {
-        source.to_string()
     }
 }
 

@@ -7,7 +7,8 @@ use anyhow::{Result, anyhow};
 use serde::Serialize;
 
 use crate::docker::{Container, Image, find};
-use crate::plan::{Facts, Plan};
+use crate::facts::Facts;
+use crate::plan::Plan;
 use crate::preflight;
 use crate::service::{Service, Task};
 use crate::settings::Settings;

@@ -3,9 +3,10 @@
 
 use anyhow::Result;
 
-use crate::command::Arg;
+use crate::arg::Arg;
 use crate::docker::{self, docker, inspect};
-use crate::plan::{self, SERVICE_LABEL, Stored};
+use crate::facts::Stored;
+use crate::plan::{self, SERVICE_LABEL};
 use crate::service::Service;
 use crate::settings::Settings;
 

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use toml::Table;
 
-use crate::command::{Cmd, root};
+use crate::command::Cmd;
+use crate::workspace::{root, target};
 
 /// Comes with rustup and links both targets on any host.
 const LINKER: &str = "rust-lld";
@@ -48,7 +49,7 @@ pub(crate) fn build(package: &str, features: &[String], triple: &str) -> Result<
     // The root of the file system has no configuration file above it.
     Ok(Cmd::new("cargo", ["build", "--release", "--locked", "--target", triple])
         .args(["--package", package, "--manifest-path", &manifest, "--target-dir"])
-        .args([crate::command::target()?.display().to_string()])
+        .args([target()?.display().to_string()])
         .args((!features.is_empty()).then_some("--no-default-features"))
         .args((!features.is_empty()).then(|| format!("--features={}", features.join(","))))
         .folder("/")

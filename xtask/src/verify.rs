@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Error, Result};
 
-use crate::command::root;
+use crate::workspace::root;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
