@@ -58,10 +58,8 @@ impl<H: Handler> HealthCheck<H> {
         let Some((runtime, stats)) = running.free_worker().filter(|_| !has_stall()) else {
             return check_here(host_state()).await.unwrap_or_else(failed);
         };
-        let (handler, server_of_check, host) =
-            (Arc::clone(&self.handler), Arc::clone(server), host_state());
-        let mut check = runtime
-            .spawn(async move { stats.watch(&server_of_check, respond(handler, host)).await });
+        let (handler, host) = (Arc::clone(&self.handler), host_state());
+        let mut check = runtime.spawn(async move { stats.watch(respond(handler, host)).await });
         loop {
             match timeout(LOOK_INTERVAL, &mut check).await {
                 Ok(result) => return result.unwrap_or_else(failed),

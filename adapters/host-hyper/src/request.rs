@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 
 use accountservice_core::HealthRoute;
 use accountservice_core::response::{overloaded, problem};
@@ -15,6 +14,7 @@ use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use tokio::time::timeout;
 
+use crate::ServerConfig;
 use crate::context::ConnectionContext;
 
 /// Why a request does not reach the handler.
@@ -35,19 +35,20 @@ pub(crate) async fn respond<H: Handler>(
     let exchange = Exchange::new(&server.exchanges, &request, Some(context.peer));
     // RFC 9112, section 6.1: a proxy in front may see another end of a chunked body.
     let mut is_last = has_body && request.headers().contains_key(TRANSFER_ENCODING);
-    let admitted = if context.is_overload && !asks_for_health(request.uri()) {
-        Err(overloaded())
-    } else {
-        admit(request, has_body, server.config.max_body, server.config.body_timeout)
-            .await
-            .map_err(Rejection::into_response)
+    let admitted = match validate_head(&request, has_body) {
+        Ok(()) if context.is_overload && !asks_for_health(request.uri()) => Err(overloaded()),
+        Ok(()) if has_body => {
+            collect(request, &server.config).await.map_err(Rejection::into_response)
+        }
+        Ok(()) => Ok(request.map(|_| Bytes::new())),
+        Err(rejection) => Err(rejection.into_response()),
     };
     let mut response = match admitted {
         Ok(mut request) => {
             if let Some(state) = server.host_state() {
                 request.extensions_mut().insert(state);
             }
-            context.stats.watch(server, exchange.respond(&*context.handler, request)).await
+            context.stats.watch(exchange.respond(&*context.handler, request)).await
         }
         Err(rejection) => {
             // The rest of the request would be taken for the next one.
@@ -66,23 +67,15 @@ fn asks_for_health(uri: &Uri) -> bool {
     HealthRoute::of(uri.path()).is_some_and(HealthRoute::is_check)
 }
 
-/// Checks the head and collects the body.
-async fn admit(
+async fn collect(
     request: Request<Incoming>,
-    has_body: bool,
-    max_body: usize,
-    body_timeout: Duration,
+    config: &ServerConfig,
 ) -> Result<Request<Bytes>, Rejection> {
-    validate_head(&request)?;
-    if !has_body {
-        return Ok(request.map(|_| Bytes::new()));
-    }
-    validate_transfer_coding(&request)?;
     let (head, body) = request.into_parts();
-    if body.size_hint().lower() > max_body as u64 {
+    if body.size_hint().lower() > config.max_body as u64 {
         return Err(Rejection::TooLarge);
     }
-    match timeout(body_timeout, Limited::new(body, max_body).collect()).await {
+    match timeout(config.body_timeout, Limited::new(body, config.max_body).collect()).await {
         Ok(Ok(body)) => Ok(Request::from_parts(head, body.to_bytes())),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Rejection::TooLarge),
         Ok(Err(_)) => Err(Rejection::BadRequest("The body is malformed or incomplete.")),
@@ -103,7 +96,7 @@ impl Rejection {
     }
 }
 
-fn validate_head(request: &Request<Incoming>) -> Result<(), Rejection> {
+fn validate_head(request: &Request<Incoming>, has_body: bool) -> Result<(), Rejection> {
     if !has_valid_host(request) {
         return Err(Rejection::BadRequest("A request has exactly one valid Host."));
     }
@@ -115,6 +108,9 @@ fn validate_head(request: &Request<Incoming>) -> Result<(), Rejection> {
     }
     if !has_valid_target(uri) {
         return Err(Rejection::BadRequest("The request target is not a URI of RFC 3986."));
+    }
+    if has_body && !has_known_coding(request) {
+        return Err(Rejection::BadRequest("The only transfer coding here is chunked, once."));
     }
     Ok(())
 }
@@ -137,10 +133,20 @@ fn has_valid_host(request: &Request<Incoming>) -> bool {
         (Some(host), None) => {
             let host = host.as_bytes();
             host.is_empty()
+                || is_name_and_port(host)
                 || !host.contains(&b'@') && Authority::try_from(host).is_ok_and(has_valid_port)
         }
         (Some(_), Some(_)) => false,
     }
+}
+
+/// The usual form of a host, recognised without parsing it as an `Authority`.
+fn is_name_and_port(host: &[u8]) -> bool {
+    let end = host.iter().position(|byte| *byte == b':').unwrap_or(host.len());
+    let (name, port) = host.split_at(end);
+    !name.is_empty()
+        && name.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+        && port.iter().skip(1).all(u8::is_ascii_digit)
 }
 
 /// `http` accepts any text as a port. RFC 3986, section 3.2.3: digits, or none.
@@ -152,11 +158,11 @@ fn has_valid_port(authority: Authority) -> bool {
 
 /// RFC 9112, section 6.1: `chunked`, once. hyper checks only that it comes last, and takes other
 /// codings for part of the body.
-fn validate_transfer_coding(request: &Request<Incoming>) -> Result<(), Rejection> {
+fn has_known_coding(request: &Request<Incoming>) -> bool {
     let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
     match (codings.next(), codings.next()) {
-        (None, _) => Ok(()),
-        (Some(coding), None) if coding.as_bytes().eq_ignore_ascii_case(b"chunked") => Ok(()),
-        _ => Err(Rejection::BadRequest("The only transfer coding here is chunked, once.")),
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
+        (Some(_), Some(_)) => false,
     }
 }

@@ -88,7 +88,7 @@ impl<'a> Exchange<'a> {
         if request.body().len() > self.exchanges.max_body {
             return self.reject_too_large();
         }
-        match panic::catch(async { handler.respond(request).await }).await {
+        match panic::catch(|| handler.respond(request)).await {
             Ok(response) => self.finish(response),
             Err(reason) => {
                 error!("{self} 500: the handler panicked: {}", on_one_line(&reason));
