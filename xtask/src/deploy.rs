@@ -24,11 +24,11 @@ use crate::{dist, http, image, stored};
 const MOST_UPDATES: usize = 3;
 
 /// What `--json` prints.
-#[derive(Serialize)]
-struct Report<'a> {
+#[derive(Default, Serialize)]
+struct Report {
     outcome: &'static str,
     exit_status: u8,
-    service: &'a str,
+    service: String,
     /// With its tag, and what Swarm was told to run; empty before the image is built.
     image: String,
     reference: String,
@@ -40,20 +40,19 @@ struct Report<'a> {
     seconds: f64,
 }
 
-pub(crate) fn run(settings: &Settings, binaries: Option<&Path>, json: bool) -> Result<Exit> {
+/// Settings that are not valid are an outcome like any other.
+pub(crate) fn run(settings: Result<Settings>, binaries: Option<&Path>, json: bool) -> Result<Exit> {
     let started_at = Instant::now();
-    let mut report = Report {
-        outcome: "error",
-        exit_status: 1,
-        service: &settings.service,
-        image: String::new(),
-        reference: String::new(),
-        replicas: settings.replicas,
-        changes: Vec::new(),
-        problems: Vec::new(),
-        seconds: 0.0,
-    };
-    let ended = deploy(settings, binaries, &mut report);
+    let mut report = Report { outcome: "error", exit_status: 1, ..Report::default() };
+    let ended = settings.and_then(|settings| {
+        report.service.clone_from(&settings.service);
+        report.replicas = settings.replicas;
+        let exit = deploy(&settings, binaries, &mut report)?;
+        if exit == Exit::Done {
+            warn_if_unreachable(&settings);
+        }
+        Ok(exit)
+    });
     if json {
         report.seconds = started_at.elapsed().as_secs_f64();
         match &ended {
@@ -65,9 +64,6 @@ pub(crate) fn run(settings: &Settings, binaries: Option<&Path>, json: bool) -> R
         let news = if report.outcome == "deployed" { "Deployed" } else { "No change" };
         let Report { service, image, replicas, .. } = &report;
         println!("{news}: {service} runs {image}, {replicas} healthy.");
-    }
-    if ended.as_ref().is_ok_and(|exit| *exit == Exit::Done) {
-        warn_if_unreachable(settings);
     }
     ended
 }

@@ -181,7 +181,8 @@ fn run(task: Task) -> Result<ExitCode> {
         }
         Task::Deploy { dry_run: true, flags, .. } => emit::dry_run(&flags.settings()?).map(done),
         Task::Deploy { dry_run: false, json, binaries, flags } => {
-            deploy::run(&flags.settings()?, binaries.as_deref(), json).map(Exit::into)
+            let settings = flags.settings();
+            deploy::run(settings, binaries.as_deref(), json).map(Exit::into)
         }
         Task::Status { json, names } => status::run(&names.settings()?, json).map(done),
         Task::Heal { budget, json, names } => {

@@ -218,7 +218,7 @@ impl Settings {
             let owned = OWNED.iter().find(|(owned, _)| *name == self.variable(owned));
             problems.0.extend(owned.map(|(_, why)| format!("environment.{name}: {why}")));
             let port = self.program.port;
-            let same = *name == self.variable("METRICS_PORT") && value.trim() == port.to_string();
+            let same = *name == self.variable("METRICS_PORT") && value.trim().parse() == Ok(port);
             problems.when(same, || {
                 format!("environment.{name} = {value:?}: the service itself listens there")
             });

@@ -182,4 +182,8 @@ fn the_outcome_for_machines_is_one_line_of_json_whatever_happens() {
     let why =
         problem(&Fixture::new(&[("image inspect*", "exit 1"), ("build*", "exit 3")]), 1, "error");
     assert!(why.contains("docker build"), "{why}");
+    let fixture = Fixture::new(&[]);
+    let ended = fixture.xtask(&["deploy", "--json", &fixture.config("port = 0")]);
+    assert!(ended.out.contains(r#""outcome":"error","exit_status":1,"#), "{}", ended.out);
+    assert!(ended.out.contains("no port can be published as 0"), "{}", ended.out);
 }
