@@ -30,13 +30,31 @@ pub(crate) enum Verdict {
     Interrupted,
 }
 
-/// Waits until the service has become what it was asked to be, or something else is certain.
-pub(crate) fn wait(asked: &Spec, deadline: Duration, interrupt: &Interrupt) -> Result<Verdict> {
+/// Waits until the service has become what it was asked to be, or something else is certain. Swarm
+/// watches the containers of an update for a while; those of a new service are watched here for `monitor`.
+pub(crate) fn wait(
+    asked: &Spec,
+    monitor: Duration,
+    deadline: Duration,
+    interrupt: &Interrupt,
+) -> Result<Verdict> {
     let mut progress = Progress::new(&asked.name);
+    // Since when it has been as it should be, and how many containers had ended by then.
+    let mut good: Option<(Instant, usize)> = None;
     loop {
         let verdict = look(asked, &mut progress);
-        if let Ok(Some(verdict)) = verdict {
-            return Ok(verdict);
+        match verdict {
+            Ok(Some(Verdict::Converged)) => {
+                let (since, _) = good.get_or_insert((Instant::now(), progress.ended));
+                if since.elapsed() >= monitor {
+                    return Ok(Verdict::Converged);
+                }
+            }
+            Ok(Some(verdict)) => return Ok(verdict),
+            Ok(None) if good.is_some_and(|(_, ended)| progress.ended > ended) => {
+                return Ok(Verdict::Failing);
+            }
+            _ => {}
         }
         // An interrupt also ends a `docker` that is being asked, so it is checked first.
         if interrupt.within(PAUSE) {

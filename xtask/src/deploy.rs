@@ -2,7 +2,7 @@
 //! stopped at any point and started again: each step asks what is there before it does anything.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use serde::Serialize;
@@ -158,8 +158,10 @@ fn update(
             plan.service.run()?;
         }
         report.changes.extend(changes);
+        let is_new = facts.current.is_none() && settings.replicas > 0;
+        let monitor = if is_new { settings.update.monitor.0 } else { Duration::ZERO };
         let current = Service::find(&settings.service)?.context("the service is gone")?;
-        let verdict = bring_about(settings, &current, interrupt)?;
+        let verdict = bring_about(settings, &current, monitor, interrupt)?;
         if verdict != Verdict::Converged || is_right {
             return Ok(finish(settings, report, verdict));
         }
@@ -173,8 +175,14 @@ fn update(
 }
 
 /// Waits. If the deadline passes and there is a version to go back to, it comes back.
-fn bring_about(settings: &Settings, current: &Service, interrupt: &Interrupt) -> Result<Verdict> {
-    let verdict = converge::wait(&current.spec, settings.deadline.0, interrupt)?;
+fn bring_about(
+    settings: &Settings,
+    current: &Service,
+    monitor: Duration,
+    interrupt: &Interrupt,
+) -> Result<Verdict> {
+    let deadline = settings.deadline.0;
+    let verdict = converge::wait(&current.spec, monitor, deadline, interrupt)?;
     if verdict != Verdict::Converged && verdict != Verdict::Interrupted {
         converge::explain(&settings.service)?;
     }
@@ -183,7 +191,7 @@ fn bring_about(settings: &Settings, current: &Service, interrupt: &Interrupt) ->
     }
     eprintln!("\nNo verdict within {}: rolling back.", settings.deadline);
     docker(["service", "rollback", "--detach", &settings.service]).read()?;
-    converge::wait(&current.spec, settings.deadline.0, interrupt)
+    converge::wait(&current.spec, Duration::ZERO, deadline, interrupt)
 }
 
 fn finish(settings: &Settings, report: &mut Report, verdict: Verdict) -> Exit {
@@ -212,8 +220,8 @@ fn finish(settings: &Settings, report: &mut Report, verdict: Verdict) -> Exit {
             ("paused", message, Exit::Unknown)
         }
         Verdict::Failing => {
-            let message = "Every container so far has failed, and Swarm keeps trying. To see: cargo \
-                           xtask status. To give up: cargo xtask destroy";
+            let message = "Its containers fail, and Swarm keeps trying. To see: cargo xtask status. To \
+                           give up: cargo xtask destroy";
             ("failing", message.to_owned(), Exit::Unknown)
         }
         Verdict::Expired => {
