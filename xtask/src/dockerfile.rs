@@ -36,6 +36,11 @@ struct Package {
 /// The Dockerfile for an engine of this API version; `None` for any.
 pub(crate) fn dockerfile(settings: &Settings, api: Option<(u32, u32)>) -> Result<String> {
     let (program, probe) = (&settings.program, &settings.probe);
+    // The service refuses two databases.
+    let database = match settings.database.url {
+        Some(_) => String::new(),
+        None => format!("{}=/data/accounts.db \\\n    ", settings.variable("DATABASE")),
+    };
     Ok(format!(
         r#"# Emitted from infra/deploy.toml by `cargo xtask emit`; edit that instead.
 
@@ -47,8 +52,7 @@ COPY {binary} {probe} /
 # takes over the mode of this folder, but not its owner.
 COPY --chown={USER} root /
 USER {USER}
-ENV {prefix}_DATABASE=/data/accounts.db \
-    {prefix}_PORT={port}
+ENV {database}{prefix}_PORT={port}
 EXPOSE {port}
 # The exec form: there is no shell here to understand another one.
 HEALTHCHECK {health}

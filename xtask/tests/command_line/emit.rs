@@ -158,3 +158,22 @@ fn secrets_are_named_in_the_script_and_their_content_is_not() {
     }
     assert!(!script.contains("hunter"), "{script}");
 }
+
+#[test]
+fn with_a_shared_database_the_service_is_told_of_that_one_alone() {
+    let fixture = Fixture::new(&[]);
+    let config = fixture
+        .config("database.url = \"env:URL\"\nupdate.monitor = \"82s\"\nrollback.monitor = \"82s\"");
+    let out = format!("--out={}", fixture.path().display());
+    fixture.xtask(&["emit", &config, &out]).succeeds();
+    let dockerfile = fs::read_to_string(fixture.path().join("Dockerfile")).unwrap();
+    assert!(dockerfile.contains("\nENV ACCOUNTSERVICE_PORT=6767\n"), "{dockerfile}");
+    assert!(dockerfile.contains("--start-period=60s"), "{dockerfile}");
+    let script = fs::read_to_string(fixture.path().join("swarm.sh")).unwrap();
+    for flag in [
+        "--env=ACCOUNTSERVICE_DATABASE_FILE=/run/secrets/database",
+        "--secret=source=\"$secret_database\",target=database",
+    ] {
+        assert!(script.contains(flag), "{script}");
+    }
+}
