@@ -23,8 +23,9 @@ const QUEUE: usize = 4096;
 /// How often lost lines are reported.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long the lines that wait may take to be written at the end.
-const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long the lines that wait may take to be written at the end. With the other timeouts of a stop,
+/// it stays below 5 s.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(400);
 
 /// The log of the process. Dropping it writes the lines that wait.
 pub(crate) struct Log {

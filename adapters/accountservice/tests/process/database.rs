@@ -30,7 +30,7 @@ fn contents(folder: &Folder) -> Vec<(String, Option<Vec<u8>>)> {
 }
 
 #[test]
-fn a_database_that_another_process_has_open() {
+fn a_database_that_another_process_has_open_is_refused() {
     let folder = Folder::new();
     let service = folder.start(&[]);
     assert_refused(&folder, folder.spawn(&[]), "is in use by another process", "");
@@ -40,7 +40,7 @@ fn a_database_that_another_process_has_open() {
 }
 
 #[test]
-fn a_file_that_is_no_database() {
+fn a_file_that_is_no_database_is_refused() {
     let folder = Folder::new();
     for text in ["x", "a shopping list\n", &"no database ".repeat(50_000)] {
         fs::write(folder.database(), text).expect("room");
@@ -49,7 +49,7 @@ fn a_file_that_is_no_database() {
 }
 
 #[test]
-fn a_database_that_is_cut_short() {
+fn a_database_that_is_cut_short_is_refused() {
     let folder = Folder::new();
     folder.start(&[]).stop();
     let whole = folder.database_bytes().expect("a database");
@@ -60,7 +60,7 @@ fn a_database_that_is_cut_short() {
 }
 
 #[test]
-fn a_database_with_other_bytes_in_it() {
+fn a_database_filled_with_zeros_is_refused() {
     let folder = Folder::new();
     folder.start(&[]).stop();
     let mut bytes = folder.database_bytes().expect("a database");
@@ -70,21 +70,21 @@ fn a_database_with_other_bytes_in_it() {
 }
 
 #[test]
-fn a_folder_in_the_place_of_the_database() {
+fn a_folder_in_the_place_of_the_database_is_refused() {
     let folder = Folder::new();
     fs::create_dir(folder.database()).expect("room");
     assert_refused(&folder, folder.spawn(&[]), "cannot be accessed", "it is not a file");
 }
 
 #[test]
-fn a_link_to_a_file_that_is_missing() {
+fn a_link_to_a_file_that_is_missing_is_refused() {
     let folder = Folder::new();
     symlink("nowhere.db", folder.database()).expect("a link");
     assert_refused(&folder, folder.spawn(&[]), "cannot be accessed", "");
 }
 
 #[test]
-fn a_folder_that_is_missing() {
+fn a_folder_that_is_missing_is_named_in_the_error() {
     let folder = Folder::new();
     assert_eq!(
         failure(folder.spawn(&["--database=no/such/a.db"]), 1),
@@ -103,7 +103,7 @@ fn without_privileges() -> &'static [&'static str] {
 }
 
 #[test]
-fn a_folder_without_the_permission_to_write() {
+fn a_folder_without_the_permission_to_write_gets_no_file() {
     let folder = Folder::new();
     fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o555)).expect("it is ours");
     let process = spawn(folder.command_under(without_privileges(), &[]));
@@ -112,7 +112,7 @@ fn a_folder_without_the_permission_to_write() {
 }
 
 #[test]
-fn a_file_without_the_permission_to_write() {
+fn a_file_without_the_permission_to_write_is_refused() {
     let folder = Folder::new();
     folder.start(&[]).stop();
     fs::set_permissions(folder.database(), PermissionsExt::from_mode(0o444)).expect("it is ours");

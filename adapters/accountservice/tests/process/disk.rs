@@ -9,8 +9,7 @@ use std::process::Command;
 use accountservice_core::{AccountId, AccountStore};
 use accountservice_store_native_db::NativeDbStore;
 
-use crate::namespace::skipped;
-use crate::service::{Folder, failure, spawn};
+use crate::service::{Folder, failure, skipped, spawn};
 
 /// No file may grow beyond 8192 blocks, which are 4 MiB for POSIX and 8 MiB for bash: enough for a
 /// new file. More is an error then, and no signal.
@@ -138,7 +137,7 @@ fn a_read_only_file_system_leaves_the_file_as_it_was() {
 }
 
 #[test]
-fn a_read_only_file_system_without_a_database() {
+fn a_read_only_file_system_gets_no_database() {
     let Some(mounted) = Mounted::new("size=8m") else { return };
     mounted.make_read_only();
     assert_fails(&mounted.0, ":", 100, CANNOT_OPEN, READ_ONLY);

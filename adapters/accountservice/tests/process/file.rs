@@ -24,7 +24,7 @@ fn assert_serves(service: &Service) {
     assert_eq!(service.get("/health"), up());
 }
 
-fn cut(folder: &Folder, length: u64) {
+pub(crate) fn cut(folder: &Folder, length: u64) {
     let file = File::options().write(true).open(folder.database()).expect("the file");
     file.set_len(length).expect("a shorter file");
 }
@@ -64,9 +64,10 @@ fn accounts_in_memory_are_served_without_the_file() {
 }
 
 /// The second start, which has read the first and the last account and nothing between.
-fn start_large(folder: &Folder) -> Service {
-    folder.start(&["--accounts=60000"]).stop();
-    folder.start(&["--accounts=60000"])
+pub(crate) fn start_large(folder: &Folder, arguments: &[&str]) -> Service {
+    let arguments = [&["--accounts=60000"], arguments].concat();
+    folder.start(&arguments).stop();
+    folder.start(&arguments)
 }
 
 /// How many of some accounts cannot be read; the others are right.
@@ -84,7 +85,7 @@ fn failures(service: &Service) -> usize {
 #[test]
 fn an_empty_file_is_not_an_empty_database() {
     let folder = Folder::new();
-    let mut service = start_large(&folder);
+    let mut service = start_large(&folder, &[]);
     cut(&folder, 0);
     let (status, body) = service.get("/accounts/40000");
     assert_eq!(status, 503);
@@ -106,7 +107,7 @@ fn an_empty_file_is_not_an_empty_database() {
 #[test]
 fn accounts_that_can_be_read_are_served_beside_those_that_cannot() {
     let folder = Folder::new();
-    let service = start_large(&folder);
+    let service = start_large(&folder, &[]);
     let first = service.get("/accounts/10000");
     assert_eq!(first.0, 200);
     assert_eq!(service.get("/health"), up());

@@ -1,10 +1,10 @@
 //! `--exit-when-unhealthy`: a process that stays unhealthy ends itself with status 3.
 
-use std::fs::File;
 use std::time::{Duration, Instant};
 
 use accountservice_host::testing::is_last;
 
+use crate::file::{cut, start_large};
 use crate::service::Folder;
 
 const UNHEALTHY: i32 = 3;
@@ -35,11 +35,8 @@ fn forced_unhealthy_it_ends_with_the_reason_in_the_log() {
 #[test]
 fn an_unreadable_database_is_a_reason_too() {
     let folder = Folder::new();
-    folder.start(&["--accounts=60000"]).stop();
-    let mut service = folder.start(&["--accounts=60000", "--exit-when-unhealthy=200ms"]);
-    let file = File::options().write(true).open(folder.database()).expect("the file");
-    file.set_len(0).expect("a shorter file");
-    // The start has read the first and the last account, and no other.
+    let mut service = start_large(&folder, &["--exit-when-unhealthy=200ms"]);
+    cut(&folder, 0);
     assert_eq!(service.get("/accounts/40000").0, 503);
     service.process.line(
         r#" ERROR Stopping: /health has been 503 for 200ms: {"status":"Database unaccessible"}"#,

@@ -115,7 +115,10 @@ fn start_unread(folder: &Folder) -> (Service, UnreadLog) {
     (Service { process, address }, log)
 }
 
-/// Sends more requests than the pipe and the queue have room for entries.
+/// The pipe and the queue have room for fewer entries.
+const REQUESTS: usize = 6000;
+
+/// Sends more requests than the log has room for entries.
 fn fill_log(service: &Service) -> Client {
     let mut client = service.connect();
     for _ in 0..REQUESTS {
@@ -123,8 +126,6 @@ fn fill_log(service: &Service) -> Client {
     }
     client
 }
-
-const REQUESTS: usize = 6000;
 
 #[test]
 fn a_log_that_is_not_read_holds_up_neither_requests_nor_the_end() {

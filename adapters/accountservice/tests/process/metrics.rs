@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use accountservice_host::testing::{Client, SERVING_METRICS, eventually};
 
+use crate::file::{cut, start_large};
 use crate::service::{Folder, Service, failure, get};
 
 /// The value of one series.
@@ -24,8 +25,12 @@ fn scrape(address: SocketAddr) -> String {
 /// Starts a service with metrics. Returns the address of the metrics too.
 fn start(folder: &Folder, arguments: &[&str]) -> (Service, SocketAddr) {
     let mut service = folder.start(&[&["--metrics-port=0"], arguments].concat());
-    let port = service.process.port(SERVING_METRICS);
-    (service, (Ipv4Addr::LOCALHOST, port).into())
+    let metrics = metrics_of(&mut service);
+    (service, metrics)
+}
+
+fn metrics_of(service: &mut Service) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, service.process.port(SERVING_METRICS)).into()
 }
 
 #[test]
@@ -129,6 +134,19 @@ fn healthy_is_what_health_says_at_that_moment() {
     service.process.line("Accepting connections for another 1s");
     assert_eq!(healthy(), 0, "it shuts down");
     assert_eq!(service.process.wait().0.code(), Some(0));
+}
+
+#[test]
+fn a_store_that_fails_is_counted_and_not_healthy() {
+    let folder = Folder::new();
+    let mut service = start_large(&folder, &["--metrics-port=0"]);
+    let metrics = metrics_of(&mut service);
+    cut(&folder, 0);
+    assert_eq!(service.get("/accounts/40000").0, 503);
+    let text = scrape(metrics);
+    assert_eq!(metric(&text, "store_failures_total"), 1);
+    assert_eq!(metric(&text, "healthy"), 0);
+    service.stop();
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! A network of the test's own: no interface but loopback, no port in use.
 
-use std::io::{self, Write as _};
 use std::process::Command;
 use std::thread;
 
 use nix::sched::{CloneFlags, unshare};
+
+use crate::service::skipped;
 
 /// Runs `test` on a thread with a network namespace of its own, after the shell has run `script` in
 /// it. Processes that the test starts are in the namespace too. Says so if the test is skipped:
@@ -28,9 +29,4 @@ pub(crate) fn run_in_namespace(name: &str, script: &str, test: impl FnOnce() + S
         Ok(Err(reason)) => skipped(name, &reason),
         Err(panic) => std::panic::resume_unwind(panic),
     }
-}
-
-/// Says that a test was skipped, on one line that the test runner does not hold back.
-pub(crate) fn skipped(name: &str, reason: &str) {
-    let _ = writeln!(io::stderr(), "SKIPPED {name}: {}", reason.replace('\n', " "));
 }

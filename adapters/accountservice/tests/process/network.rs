@@ -22,7 +22,7 @@ fn without_arguments_it_listens_on_port_6767_of_all_addresses() {
 }
 
 #[test]
-fn the_address_of_ipv6_answers_on_ipv4_too_whatever_the_kernel_is_set_to() {
+fn all_addresses_of_ipv6_include_ipv4_whatever_the_kernel_is_set_to() {
     for only in ["0", "1"] {
         let script = format!("echo {only} >/proc/sys/net/ipv6/bindv6only");
         run_in_namespace("--address ::", &script, || {

@@ -1,6 +1,7 @@
 //! The binary in a folder of its own.
 
 use std::fs;
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -125,4 +126,9 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
     let response = Client::connect(address).get(path);
     let body = String::from_utf8(response.body().to_vec()).expect("UTF-8");
     (response.status().as_u16(), body)
+}
+
+/// Says that a test was skipped, on one line that the test runner does not hold back.
+pub(crate) fn skipped(name: &str, reason: &str) {
+    let _ = writeln!(io::stderr(), "SKIPPED {name}: {}", reason.replace('\n', " "));
 }

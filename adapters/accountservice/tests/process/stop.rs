@@ -11,8 +11,7 @@ use std::time::{Duration, Instant};
 use accountservice_host::testing::{Client, TIMEOUT, eventually, is_last};
 use http::Method;
 
-use crate::namespace::skipped;
-use crate::service::{Folder, Service, spawn};
+use crate::service::{Folder, Service, skipped, spawn};
 
 /// Less than the default shutdown timeout, which is for requests in flight.
 const SOON: Duration = Duration::from_secs(4);
@@ -82,7 +81,7 @@ fn the_database_is_closed_properly() {
     let folder = Folder::new();
     let flags = || folder.database_bytes().expect("a database")[9];
     for _ in 0..5 {
-        let service = folder.start(&["--metrics-port=0"]);
+        let service = folder.start(&["--metrics-port=0", "--exit-when-unhealthy=1h"]);
         assert_ne!(flags() & NEEDS_REPAIR, 0, "it is open");
         service.stop();
         assert_eq!(flags() & NEEDS_REPAIR, 0, "it is closed");
@@ -92,7 +91,9 @@ fn the_database_is_closed_properly() {
 /// Sends requests until connections are refused. Every request on an established connection gets its
 /// response, until one says that it is the last.
 fn request_until_refused(address: SocketAddr, responses: &AtomicUsize) {
-    'connections: loop {
+    // A service that does not stop fails the test elsewhere.
+    let end = Instant::now() + 2 * TIMEOUT;
+    'connections: while Instant::now() < end {
         let mut client = match Client::try_connect(address, TIMEOUT) {
             Ok(client) => client,
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => return,

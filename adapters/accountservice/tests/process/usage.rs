@@ -13,33 +13,38 @@ fn spawn_with(folder: &Folder, arguments: &[&str], variables: &[(&str, &str)]) -
 }
 
 #[test]
-fn help_names_each_setting_with_its_variable_and_touches_nothing() {
+fn help_shows_flag_variable_and_default_of_each_setting_and_touches_nothing() {
     let folder = Folder::new();
     let output = folder.command(&["--help"]).output().expect("the binary runs");
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
     let help = String::from_utf8(output.stdout).expect("UTF-8");
-    for (flag, variable) in [
-        ("--port PORT", "ACCOUNTSERVICE_PORT"),
-        ("--address IP", "ACCOUNTSERVICE_ADDRESS"),
-        ("--database PATH", "ACCOUNTSERVICE_DATABASE"),
-        ("--accounts N", "ACCOUNTSERVICE_ACCOUNTS"),
-        ("--testability BOOL", "ACCOUNTSERVICE_TESTABILITY"),
-        ("--served-by NAME", "ACCOUNTSERVICE_SERVED_BY"),
-        ("--log-format FORMAT", "ACCOUNTSERVICE_LOG_FORMAT"),
-        ("--log-level LEVEL", "ACCOUNTSERVICE_LOG_LEVEL"),
-        ("--metrics-port PORT", "ACCOUNTSERVICE_METRICS_PORT"),
-        ("--workers N", "ACCOUNTSERVICE_WORKERS"),
-        ("--max-connections N", "ACCOUNTSERVICE_MAX_CONNECTIONS"),
-        ("--max-head BYTES", "ACCOUNTSERVICE_MAX_HEAD"),
-        ("--max-body BYTES", "ACCOUNTSERVICE_MAX_BODY"),
-        ("--header-timeout TIME", "ACCOUNTSERVICE_HEADER_TIMEOUT"),
-        ("--body-timeout TIME", "ACCOUNTSERVICE_BODY_TIMEOUT"),
-        ("--keep-alive-timeout TIME", "ACCOUNTSERVICE_KEEP_ALIVE_TIMEOUT"),
-        ("--shutdown-timeout TIME", "ACCOUNTSERVICE_SHUTDOWN_TIMEOUT"),
-        ("--drain-delay TIME", "ACCOUNTSERVICE_DRAIN_DELAY"),
-        ("--exit-when-unhealthy TIME", "ACCOUNTSERVICE_EXIT_WHEN_UNHEALTHY"),
+    for (setting, default) in [
+        ("--port PORT  ACCOUNTSERVICE_PORT", "6767"),
+        ("--address IP  ACCOUNTSERVICE_ADDRESS", "0.0.0.0"),
+        ("--database PATH  ACCOUNTSERVICE_DATABASE", "accounts.db"),
+        ("--accounts N  ACCOUNTSERVICE_ACCOUNTS", "100"),
+        ("--testability BOOL  ACCOUNTSERVICE_TESTABILITY", "false"),
+        (
+            "--served-by NAME  ACCOUNTSERVICE_SERVED_BY",
+            "first non-loopback IPv4 address, else the host name",
+        ),
+        ("--log-format FORMAT  ACCOUNTSERVICE_LOG_FORMAT", "text"),
+        ("--log-level LEVEL  ACCOUNTSERVICE_LOG_LEVEL", "info"),
+        ("--metrics-port PORT  ACCOUNTSERVICE_METRICS_PORT", "off"),
+        ("--workers N  ACCOUNTSERVICE_WORKERS", "one per core"),
+        ("--max-connections N  ACCOUNTSERVICE_MAX_CONNECTIONS", "10000"),
+        ("--max-head BYTES  ACCOUNTSERVICE_MAX_HEAD", "65536"),
+        ("--max-body BYTES  ACCOUNTSERVICE_MAX_BODY", "65536"),
+        ("--header-timeout TIME  ACCOUNTSERVICE_HEADER_TIMEOUT", "10s"),
+        ("--body-timeout TIME  ACCOUNTSERVICE_BODY_TIMEOUT", "10s"),
+        ("--keep-alive-timeout TIME  ACCOUNTSERVICE_KEEP_ALIVE_TIMEOUT", "75s"),
+        ("--shutdown-timeout TIME  ACCOUNTSERVICE_SHUTDOWN_TIMEOUT", "4s"),
+        ("--drain-delay TIME  ACCOUNTSERVICE_DRAIN_DELAY", "0s"),
+        ("--exit-when-unhealthy TIME  ACCOUNTSERVICE_EXIT_WHEN_UNHEALTHY", "off"),
     ] {
-        assert!(help.contains(&format!("  {flag}  {variable}\n")), "{flag}");
+        let (_, after) = help.split_once(&format!("  {setting}\n")).expect(setting);
+        let text = after.lines().next().expect("a text").trim_end_matches(']');
+        assert!(text.ends_with(&format!("default: {default}")), "{setting}: {text}");
     }
     let output = folder.command(&["--version"]).output().expect("the binary runs");
     assert_eq!(output.stdout, format!("accountservice {}\n", env!("CARGO_PKG_VERSION")).as_bytes());
