@@ -113,17 +113,25 @@ fn readiness_says_overloaded_at_the_limit_on_every_connection() {
 
 #[test]
 fn silent_connections_above_the_limit_make_room_for_a_newcomer() {
-    let config = ServerConfig { max_connections: 1, overload_slots: 8, ..config() };
+    let config = ServerConfig {
+        max_connections: 1,
+        overload_slots: 8,
+        header_timeout: Duration::MAX,
+        ..config()
+    };
     let server = TestServer::start(config, service());
     let mut first = server.connect();
     first.get("/health");
     let mut silent: Vec<_> = (0..8).map(|_| server.connect()).collect();
-    for _ in 0..10 {
+    for _ in 0..5 {
         assert_eq!(server.connect().get("/health").body(), UP);
+        silent.push(server.connect());
     }
     for oldest in &mut silent[..5] {
         oldest.expect_close();
     }
+    let mut rest = silent[6..].iter_mut();
+    assert!(rest.all(|client| client.is_silent_for(Duration::from_millis(1))), "one slot is free");
 }
 
 #[test]

@@ -135,7 +135,8 @@ fn a_blocked_worker_is_found_out_at_the_connection_limit() {
 #[test]
 fn a_handler_that_never_completes_holds_up_only_its_own_connection() {
     let service = Arc::new(service());
-    let server = TestServer::start(workers(1), move |request: Request<Bytes>| {
+    let config = ServerConfig { shutdown_timeout: Duration::ZERO, ..workers(1) };
+    let server = TestServer::start(config, move |request: Request<Bytes>| {
         let service = Arc::clone(&service);
         async move {
             if request.uri().path() == "/never" {
