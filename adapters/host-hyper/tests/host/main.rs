@@ -4,6 +4,7 @@ mod closing;
 mod connection;
 mod contract;
 mod events;
+mod example;
 mod handlers;
 mod health_check;
 mod log;
