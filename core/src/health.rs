@@ -78,7 +78,7 @@ impl<'a> HealthRoute<'a> {
 ///
 /// All of its state is two flags, each changed by one atomic store. A request whose future is
 /// dropped halfway leaves nothing behind.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Health {
     /// Another process may be the reason why the store fails.
     is_shared: bool,
@@ -102,18 +102,13 @@ enum Status {
 impl Health {
     /// Health with a store inside this process, or with none: liveness asks for each check.
     pub fn embedded() -> Self {
-        Self {
-            is_shared: false,
-            has_testability: false,
-            forced_unhealthy: AtomicBool::new(false),
-            started: AtomicBool::new(false),
-        }
+        Self::default()
     }
 
     /// Health with a store that other processes share: liveness is 503 `Starting` until one check
     /// has passed and never asks for a check after that.
     pub fn shared() -> Self {
-        Self { is_shared: true, ..Self::embedded() }
+        Self { is_shared: true, ..Self::default() }
     }
 
     /// Switches `/testability/healthy/{state}` on or off. It is off by default, because it lets any

@@ -1,9 +1,13 @@
-//! The binary `accountservice`: settings, store, handler, server, in this order.
-//!
-//! This is the only package that knows hosts and stores.
+//! The binary `accountservice`, the only package that knows hosts and stores: settings, store,
+//! handler, server, in this order.
 
+mod database;
+#[cfg(feature = "native-db")]
+mod embedded;
+mod exit;
 mod logging;
 mod metrics;
+mod port;
 mod process;
 mod settings;
 mod store;
@@ -12,15 +16,12 @@ mod watchdog;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use crate::{exit::Exit, metrics::MetricsServer, port::Port, process::Shutdown};
+use crate::{settings::Settings, watchdog::Watchdog};
 use accountservice_host_hyper::Server;
 use accountservice_metrics::Metrics;
 use anyhow::Context;
 use tracing::info;
-
-use metrics::MetricsServer;
-use process::{Exit, Port, Shutdown};
-use settings::Settings;
-use watchdog::Watchdog;
 
 fn main() -> ExitCode {
     match Settings::from_process() {
@@ -35,9 +36,8 @@ async fn serve(settings: Settings) -> anyhow::Result<Exit> {
     // A port in use is found before the database is touched. Clients connect when it is filled.
     let port = Port::reserve(settings.address, settings.port)?;
     let metrics_port = Port::reserve_optional(settings.address, settings.metrics_port)?;
-    let Some(service) = store::open(&settings, &mut shutdown).await? else {
-        return Ok(Exit::Stopped);
-    };
+    let service = store::open(&settings, &mut shutdown).await?;
+    let Some(service) = service else { return Ok(Exit::Stopped) };
     let metrics = Arc::new(Metrics::new("accountservice", env!("CARGO_PKG_VERSION"))?);
     let observer = metrics::observer(&metrics, metrics_port.is_some());
     let (listener, port) = port.listen()?;

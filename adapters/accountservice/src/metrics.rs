@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
-use crate::process::Port;
+use crate::port::Port;
 
 /// More connections than there are scrapers.
 const MAX_CONNECTIONS: usize = 16;

@@ -1,27 +1,20 @@
-//! What the process needs of the machine: a runtime, its ports, signals, name and file descriptors.
+//! What the process needs of the machine: a runtime, signals, its name and file descriptors.
 
-use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 
 use accountservice_host_hyper::ServerConfig;
 use anyhow::{Context, ensure};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
 use tokio::runtime::Builder;
 use tokio::select;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
+use crate::exit::Exit;
 use crate::logging;
 use crate::metrics::FILE_DESCRIPTORS;
 use crate::settings::Settings;
-
-/// The length of the accept queue. The kernel limits it to `net.core.somaxconn`. A probe that meets a
-/// full queue is heard a second later; behind a very long queue it is not heard in time.
-const ACCEPT_QUEUE: i32 = 2048;
 
 /// File descriptors that are no connections: standard streams, database, listener, signals and the
 /// runtime of the main thread are 13, with room to spare.
@@ -32,52 +25,6 @@ const MIN_DESCRIPTORS: usize = 15;
 
 /// The descriptors of a worker's runtime.
 const DESCRIPTORS_PER_WORKER: usize = 4;
-
-/// The end of the process: its exit status, and a text for the user.
-pub(crate) enum Exit {
-    /// A signal has come: 0.
-    Stopped,
-    /// `--help` or `--version`: 0, the text on standard output.
-    Printed(String),
-    /// It cannot start or serve: 1.
-    Failed(String),
-    /// Bad usage: 2.
-    BadUsage(String),
-    /// It was unhealthy for `--exit-when-unhealthy`, as the log says: 3.
-    Unhealthy,
-}
-
-impl Exit {
-    /// Prints the text, and returns the status.
-    pub(crate) fn report(self) -> ExitCode {
-        let (status, error) = match self {
-            Self::Stopped => return ExitCode::SUCCESS,
-            Self::Printed(text) => {
-                // A reader that has gone is no error.
-                let _ = io::stdout().write_all(text.as_bytes());
-                return ExitCode::SUCCESS;
-            }
-            Self::Failed(error) => (1, error),
-            Self::BadUsage(error) => (2, error),
-            Self::Unhealthy => return ExitCode::from(3),
-        };
-        let _ = writeln!(io::stderr(), "accountservice: {}", on_one_line(&error));
-        ExitCode::from(status)
-    }
-}
-
-/// A path or a value may contain line breaks and escape sequences: they are shown, not followed.
-fn on_one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for char in text.chars() {
-        if char.is_control() {
-            line.extend(char.escape_default());
-        } else {
-            line.push(char);
-        }
-    }
-    line
-}
 
 /// Runs `serve` with a log, a runtime and all file descriptors that the system grants.
 pub(crate) fn run<F>(mut settings: Settings, serve: impl FnOnce(Settings) -> F) -> ExitCode
@@ -101,52 +48,6 @@ where
         })
     };
     exit().unwrap_or_else(|error| Exit::Failed(format!("{error:#}"))).report()
-}
-
-/// A port that is taken by this process, but to which clients cannot connect yet.
-pub(crate) struct Port {
-    socket: Socket,
-    address: SocketAddr,
-}
-
-impl Port {
-    pub(crate) fn reserve(address: IpAddr, port: u16) -> anyhow::Result<Self> {
-        let address = SocketAddr::new(address, port);
-        let bind = || {
-            let domain = Domain::for_address(address);
-            let socket = Socket::new(domain, Type::STREAM, Some(Protocol::TCP))?;
-            if address.is_ipv6() {
-                // `::` means IPv4 as well, whatever net.ipv6.bindv6only says.
-                socket.set_only_v6(false)?;
-            }
-            // A port whose last connections have just been closed is free.
-            socket.set_reuse_address(true)?;
-            socket.set_nonblocking(true)?;
-            socket.bind(&address.into())?;
-            io::Result::Ok(socket)
-        };
-        let socket = bind().with_context(|| format!("cannot listen on {address}"))?;
-        Ok(Self { socket, address })
-    }
-
-    pub(crate) fn reserve_optional(
-        address: IpAddr,
-        port: Option<u16>,
-    ) -> anyhow::Result<Option<Self>> {
-        port.map(|port| Self::reserve(address, port)).transpose()
-    }
-
-    /// Lets clients connect. Returns the port number too, in case the system has chosen it.
-    pub(crate) fn listen(self) -> anyhow::Result<(TcpListener, u16)> {
-        let Self { socket, address } = self;
-        let listen = || {
-            socket.listen(ACCEPT_QUEUE)?;
-            let listener = TcpListener::from_std(socket.into())?;
-            let port = listener.local_addr()?.port();
-            io::Result::Ok((listener, port))
-        };
-        listen().with_context(|| format!("cannot listen on {address}"))
-    }
 }
 
 /// The signals that stop the process: SIGTERM, as from Docker, and SIGINT, as from Ctrl-C.

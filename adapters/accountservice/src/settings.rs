@@ -8,7 +8,6 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -17,7 +16,8 @@ use lexopt::Arg::{Long, Short, Value};
 use lexopt::Parser;
 use tracing::level_filters::LevelFilter;
 
-use crate::process::Exit;
+use crate::database::Database;
+use crate::exit::Exit;
 
 /// One setting, as `--help` shows it. The variable is named after the flag.
 struct Setting {
@@ -34,7 +34,7 @@ const SETTINGS: &[Setting] = &[
     Setting { flag: "port", value: "PORT", default: "6767", help: "TCP port to listen on; 0 lets the system choose" },
     // A container is reached from outside.
     Setting { flag: "address", value: "IP", default: "0.0.0.0", help: "address to listen on; :: for IPv6 and IPv4" },
-    Setting { flag: "database", value: "PATH", default: "accounts.db", help: "database file, created if missing" },
+    Setting { flag: "database", value: "PATH|URL", default: "accounts.db", help: "database file, created if missing, or postgres://USER:PASSWORD@HOST/DATABASE; the variable, or a file that ACCOUNTSERVICE_DATABASE_FILE names, keeps the password out of the process list" },
     Setting { flag: "accounts", value: "N", default: "100", help: "accounts to seed, from id 10000 on; 0 to 10000000" },
     // It lets any client have the process replaced.
     Setting { flag: "testability", value: "BOOL", default: "false", help: "serve /testability/healthy/{state}; never in production" },
@@ -56,6 +56,9 @@ const SETTINGS: &[Setting] = &[
     Setting { flag: "exit-when-unhealthy", value: "TIME", default: "", help: "exit with status 3 when /health has been 503 for this long for a reason of this process; default: off" },
 ];
 
+/// Names a file that contains the value of `--database`.
+const DATABASE_FILE: &str = "ACCOUNTSERVICE_DATABASE_FILE";
+
 /// Former names, each with the present one.
 const RENAMED: [(&str, &str); 3] = [
     ("head-timeout", "header-timeout"),
@@ -68,7 +71,7 @@ const RENAMED: [(&str, &str); 3] = [
 pub(crate) struct Settings {
     pub(crate) address: IpAddr,
     pub(crate) port: u16,
-    pub(crate) database: PathBuf,
+    pub(crate) database: Database,
     pub(crate) accounts: u64,
     pub(crate) testability: bool,
     pub(crate) served_by: Option<String>,
@@ -103,10 +106,17 @@ impl Settings {
             Ok(Flags::Print(text)) => return Err(Exit::Printed(text)),
             Err(error) => return Err(usage(error.to_string())),
         };
-        let (mut given, ignored) = from_variables(variable).map_err(usage)?;
+        let (mut given, ignored) = from_variables(&variable).map_err(usage)?;
+        let file = variable(DATABASE_FILE).filter(|path| !path.is_empty());
+        if let Some(path) = file.filter(|_| !flags.contains_key("database")) {
+            let value = Database::read(&path)?;
+            if let Some((name, _)) = given.insert("database", (DATABASE_FILE.into(), value)) {
+                let name = name.trim_end_matches('=');
+                return Err(usage(format!("{name} and {DATABASE_FILE} are set: unset one")));
+            }
+        }
         given.extend(flags);
-        let values = Values { given, ignored, errors: Vec::new() };
-        values.into_settings().map_err(|errors| Exit::Failed(errors.join("; ")))
+        Values { given, ignored, errors: Vec::new() }.into_settings()
     }
 }
 
@@ -205,15 +215,20 @@ impl Values {
         expected: &str,
         parse: impl FnOnce(&OsStr) -> Option<T>,
     ) -> Option<T> {
-        let (name, value) = self.given.remove(flag).unwrap_or_else(|| {
-            let setting = SETTINGS.iter().find(|setting| setting.flag == flag);
-            (String::new(), setting.map_or("", |setting| setting.default).into())
-        });
+        let (name, value) = self.given(flag);
         let parsed = parse(&value);
         if parsed.is_none() {
             self.errors.push(format!("{name}{}: not {expected}", value.display()));
         }
         parsed
+    }
+
+    /// The value of `flag`, or its default, with the name by which it was given.
+    fn given(&mut self, flag: &str) -> (String, OsString) {
+        self.given.remove(flag).unwrap_or_else(|| {
+            let setting = SETTINGS.iter().find(|setting| setting.flag == flag);
+            (String::new(), setting.map_or("", |setting| setting.default).into())
+        })
     }
 
     fn text<T>(
@@ -252,14 +267,19 @@ impl Values {
         self.text(flag, "a time from 1ms to 1day, such as 500ms or 10s", time)
     }
 
-    fn into_settings(mut self) -> Result<Settings, Vec<String>> {
+    fn into_settings(mut self) -> Result<Settings, Exit> {
         let default = ServerConfig::default();
         let address = self.text("address", "an IP address", |text| text.parse().ok());
         let port = self.number("port", "a number from 0 to 65535", 0..=u16::MAX);
-        let database = self.take("database", "a path", |path| {
-            // The one value that need not be UTF-8.
-            (!path.is_empty()).then(|| PathBuf::from(path))
-        });
+        let (name, database) = self.given("database");
+        let database = match Database::parse(name.trim_end_matches(['=', ' ']), &database) {
+            Ok(database) => Some(database),
+            Err(Exit::Failed(error)) => {
+                self.errors.push(error);
+                None
+            }
+            Err(bad_usage) => return Err(bad_usage),
+        };
         let accounts = self.number("accounts", "a number from 0 to 10000000", 0..=10_000_000);
         let testability = self.text("testability", "true or false", |text| text.parse().ok());
         let served_by = self.text("served-by", "text", |text| Some(text.to_owned()));
@@ -328,7 +348,7 @@ impl Values {
                 ignored,
             })
         };
-        settings().filter(|_| !has_errors).ok_or(errors)
+        settings().filter(|_| !has_errors).ok_or_else(|| Exit::Failed(errors.join("; ")))
     }
 }
 
@@ -370,4 +390,5 @@ fn help() -> String {
 }
 
 #[cfg(test)]
+#[path = "../tests/unit/settings.rs"]
 mod tests;

@@ -1,77 +1,62 @@
-//! From the setting `--database` to a service over an open, seeded store.
-
-use std::ops::ControlFlow;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+//! From the setting `--database` to a service over the store that it names.
 
 use accountservice_core::AccountService;
-use accountservice_store_native_db::{Added, NativeDbStore};
-use anyhow::Context;
-use tracing::info;
+use accountservice_host::Handler;
+#[cfg(feature = "native-db")]
+use accountservice_store_native_db::NativeDbStore;
+#[cfg(feature = "postgres")]
+use accountservice_store_postgres::{PostgresStore, Settings as PostgresSettings};
+use bytes::Bytes;
+use http::{Request, Response};
 
+use crate::database::Database;
+#[cfg(feature = "native-db")]
+use crate::embedded;
 use crate::process::{self, Shutdown};
 use crate::settings::Settings;
 
-/// How often seeding says how far it is.
-const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);
+/// The service over the store that the setting `--database` names.
+pub(crate) enum Service {
+    #[cfg(feature = "native-db")]
+    Embedded(Box<AccountService<NativeDbStore>>),
+    #[cfg(feature = "postgres")]
+    Shared(AccountService<PostgresStore>),
+}
 
-/// The service, ready to respond; `None` if the process was asked to stop meanwhile.
+impl Handler for Service {
+    async fn respond(&self, request: Request<Bytes>) -> Response<Bytes> {
+        match self {
+            #[cfg(feature = "native-db")]
+            Self::Embedded(service) => service.respond(request).await,
+            #[cfg(feature = "postgres")]
+            Self::Shared(service) => service.respond(request).await,
+        }
+    }
+}
+
+/// The service, ready to respond; `None` if the process was asked to stop meanwhile. A shared store
+/// is reached and seeded in the background.
 pub(crate) async fn open(
     settings: &Settings,
+    #[cfg_attr(not(feature = "native-db"), expect(unused_variables, reason = "it opens at once"))]
     shutdown: &mut Shutdown,
-) -> anyhow::Result<Option<AccountService<NativeDbStore>>> {
+) -> anyhow::Result<Option<Service>> {
     let served_by = settings.served_by.clone();
     let served_by = served_by.unwrap_or_else(process::address_or_host_name);
-    let Some(store) = embedded(settings, shutdown).await? else { return Ok(None) };
-    Ok(Some(AccountService::new(store, served_by).with_testability(settings.testability)))
-}
-
-/// Opens and seeds on a thread of its own, so that a signal is heard meanwhile.
-async fn embedded(
-    settings: &Settings,
-    shutdown: &mut Shutdown,
-) -> anyhow::Result<Option<NativeDbStore>> {
-    let (path, count) = (settings.database.clone(), settings.accounts);
-    let stopped = Arc::new(AtomicBool::new(false));
-    let stop = Arc::clone(&stopped);
-    let mut seeding = tokio::task::spawn_blocking(move || open_and_seed(&path, count, &stop));
-    let finished = tokio::select! {
-        finished = &mut seeding => finished,
-        () = shutdown.requested() => {
-            stopped.store(true, Ordering::Release);
-            seeding.await
+    Ok(match &settings.database {
+        #[cfg(feature = "native-db")]
+        Database::File(path) => {
+            embedded::open(path, settings.accounts, shutdown).await?.map(|store| {
+                let service = AccountService::new(store, served_by);
+                Service::Embedded(Box::new(service.with_testability(settings.testability)))
+            })
         }
-    };
-    finished.context("cannot open the database")?
-}
-
-fn open_and_seed(
-    path: &Path,
-    count: u64,
-    stopped: &AtomicBool,
-) -> anyhow::Result<Option<NativeDbStore>> {
-    let store = NativeDbStore::open(path)?;
-    let mut reported_at = Instant::now();
-    let seeded = store.seed(count, |handled| {
-        if reported_at.elapsed() >= PROGRESS_INTERVAL {
-            reported_at = Instant::now();
-            info!("Seeding accounts: {handled} of {count}");
+        #[cfg(feature = "postgres")]
+        Database::Postgres(url) => {
+            let options = PostgresSettings { accounts: settings.accounts, ..Default::default() };
+            let store = PostgresStore::start(url.clone(), options);
+            let service = AccountService::shared(store, served_by);
+            Some(Service::Shared(service.with_testability(settings.testability)))
         }
-        if stopped.load(Ordering::Acquire) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    match seeded.with_context(|| format!("cannot seed the database {}", path.display()))? {
-        Added::Written(0) => info!("Seeded {count} fake accounts... (all were there)"),
-        Added::Written(new) if new < count => {
-            info!("Seeded {count} fake accounts... ({} were there)", count - new);
-        }
-        Added::Written(_) => info!("Seeded {count} fake accounts..."),
-        Added::Stopped => return Ok(None),
-    }
-    Ok(Some(store))
+    })
 }

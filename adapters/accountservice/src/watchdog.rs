@@ -10,7 +10,8 @@ use tokio::select;
 use tokio::time::{Instant, sleep};
 use tracing::error;
 
-use crate::process::{Exit, Shutdown};
+use crate::exit::Exit;
+use crate::process::Shutdown;
 
 /// How often health is asked for; sooner if the limit is short.
 const INTERVAL: Duration = Duration::from_millis(250);
@@ -70,4 +71,5 @@ fn is_of_another_process(body: &str) -> bool {
 }
 
 #[cfg(test)]
+#[path = "../tests/unit/watchdog.rs"]
 mod tests;

@@ -27,12 +27,19 @@ fn text_of(exit: Exit) -> String {
     }
 }
 
+fn path(settings: &Settings) -> &OsStr {
+    match &settings.database {
+        Database::File(path) => path.as_os_str(),
+        Database::Postgres(url) => panic!("{url:?} is not a path"),
+    }
+}
+
 #[test]
 fn without_arguments_the_defaults_hold() {
     let settings = settings(&[], &[]);
     assert_eq!(settings.address.to_string(), "0.0.0.0");
     assert_eq!(settings.port, 6767);
-    assert_eq!(settings.database, PathBuf::from("accounts.db"));
+    assert_eq!(path(&settings), OsStr::new("accounts.db"));
     assert_eq!(settings.accounts, 100);
     assert!(!settings.testability);
     assert_eq!(settings.served_by, None);
@@ -84,7 +91,7 @@ fn each_setting_reaches_its_place_by_flag_and_by_variable() {
     for settings in [settings(&arguments, &[]), settings(&[], &variables)] {
         assert_eq!(settings.address.to_string(), "::");
         assert_eq!(settings.port, 1);
-        assert_eq!(settings.database, PathBuf::from("/data/a.db"));
+        assert_eq!(path(&settings), OsStr::new("/data/a.db"));
         assert_eq!(settings.accounts, 2);
         assert!(settings.testability);
         assert_eq!(settings.served_by.as_deref(), Some("me"));
@@ -143,7 +150,7 @@ fn a_path_need_not_be_utf_8_and_every_other_value_must_be() {
         Settings::read(Parser::from_args([OsString::from_vec(argument)]), |_| None)
     };
     let settings = with("database").unwrap_or_else(|exit| panic!("{}", text_of(exit)));
-    assert_eq!(settings.database.as_os_str().as_encoded_bytes(), [0xff]);
+    assert_eq!(path(&settings).as_encoded_bytes(), [0xff]);
     let error = text_of(with("served-by").expect_err("a bad setting"));
     assert_eq!(error, "--served-by \u{fffd}: not text");
 }
@@ -177,7 +184,7 @@ fn all_bad_settings_are_named_at_once_as_they_were_given() {
         errors,
         [
             "--accounts 10000001: not a number from 0 to 10000000",
-            "--database : not a path",
+            "--database : not a path or a URL",
             "--drain-delay -1s: not a time from 0s to 1day",
             "--exit-when-unhealthy 0s: not a time from 1ms to 1day",
             "--log-format xml: not text or json",
@@ -271,4 +278,49 @@ fn help_is_printed_whatever_the_settings_are() {
         let exit = read(&["--port=x", "--help"], &[variables]);
         assert!(matches!(exit, Err(Exit::Printed(_))), "{variables:?}");
     }
+}
+
+#[test]
+fn a_database_is_a_path_or_a_url_of_postgresql() {
+    assert_eq!(path(&settings(&["--database", "a:/b"], &[])), OsStr::new("a:/b"));
+    for url in ["postgres://u:secret@h/d", "postgresql://h/d"] {
+        assert!(matches!(settings(&["--database", url], &[]).database, Database::Postgres(_)));
+    }
+    assert_eq!(
+        failure(&["--database", "mysql://u:secret@h/d"], &[]),
+        "2: --database: mysql:// is no database here: use a path for an embedded database, or \
+         postgres://USER:PASSWORD@HOST/DATABASE"
+    );
+}
+
+#[test]
+fn a_url_that_is_bad_usage_never_shows_its_password() {
+    for url in ["postgres://u:secret@h", "postgres://u:sec%zzret@h/d", "postgres://u:se@cret@h/d"] {
+        let error = failure(&["--database", url], &[]);
+        assert!(error.starts_with("2: --database: "), "{error}");
+        assert!(!error.contains("cret"), "{error}");
+    }
+}
+
+#[test]
+fn a_file_may_contain_the_url_and_a_flag_wins_over_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("url");
+    std::fs::write(&file, "postgres://u:secret@h/d\n").expect("a file");
+    let file = file.to_str().expect("UTF-8");
+    let variables = [("ACCOUNTSERVICE_DATABASE_FILE", file)];
+    assert!(matches!(settings(&[], &variables).database, Database::Postgres(_)));
+    assert_eq!(path(&settings(&["--database", "a.db"], &variables)), OsStr::new("a.db"));
+
+    let both = [("ACCOUNTSERVICE_DATABASE_FILE", file), ("ACCOUNTSERVICE_DATABASE", "b.db")];
+    assert_eq!(
+        failure(&[], &both),
+        "2: ACCOUNTSERVICE_DATABASE and ACCOUNTSERVICE_DATABASE_FILE are set: unset one; \
+         accountservice --help shows what there is"
+    );
+    let missing = [("ACCOUNTSERVICE_DATABASE_FILE", "/nowhere/url")];
+    assert_eq!(
+        failure(&[], &missing),
+        "cannot read /nowhere/url: No such file or directory (os error 2)"
+    );
 }
