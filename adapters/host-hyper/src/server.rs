@@ -176,7 +176,7 @@ impl<H: Handler> Acceptor<H> {
 
     /// Accepts the next connection, for the thread that will serve it.
     async fn accept(&mut self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-        if self.server.is_full() {
+        if self.server.is_full() || self.workers.are_blocked() {
             self.overload.free_slot().await;
         }
         let (stream, peer) = listener.accept().await?;

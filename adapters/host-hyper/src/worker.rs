@@ -62,6 +62,12 @@ impl<H: Handler> Workers<H> {
         Ok(())
     }
 
+    /// Whether no worker can serve a connection.
+    pub(crate) fn are_blocked(&self) -> bool {
+        let now = self.server.now();
+        self.threads.iter().all(|worker| worker.stats.is_stalled(now))
+    }
+
     /// Connections that can still come to an end: those of workers that are not blocked.
     pub(crate) fn open_and_running(&self) -> usize {
         let now = self.server.now();
