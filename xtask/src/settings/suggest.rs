@@ -28,7 +28,7 @@ restart = { delay = "500ms", drain_delay = "0s", shutdown_timeout = "4s", stop_g
 update = { order = "auto", parallelism = 1, delay = "0s", monitor = "22s", max_failure_ratio = 0.0 }
 rollback = { order = "auto", parallelism = 1, delay = "0s", monitor = "22s", max_failure_ratio = 0.0 }
 limits = { memory = "64M", cpus = 1.0, pids = 128, data = "32M" }
-database = { url = "", start_period = "60s", embedded_features = [], shared_features = [] }
+database = { url = "", start_period = "60s", embedded_features = ["native-db"], shared_features = ["postgres"] }
 environment = {}
 secrets = {}
 configs = {}
