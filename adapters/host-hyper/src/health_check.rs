@@ -58,8 +58,9 @@ impl<H: Handler> HealthCheck<H> {
         let Some((runtime, stats)) = running.free_worker().filter(|_| !has_stall()) else {
             return check_here(host_state()).await.unwrap_or_else(failed);
         };
-        let (handler, host) = (Arc::clone(&self.handler), host_state());
-        let mut check = runtime.spawn(async move { stats.watch(respond(handler, host)).await });
+        let (handler, server, host) = (Arc::clone(&self.handler), Arc::clone(server), host_state());
+        let check = async move { stats.watch(&server, respond(handler, host)).await };
+        let mut check = runtime.spawn(check);
         loop {
             match timeout(LOOK_INTERVAL, &mut check).await {
                 Ok(result) => return result.unwrap_or_else(failed),

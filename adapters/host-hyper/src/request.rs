@@ -48,7 +48,7 @@ pub(crate) async fn respond<H: Handler>(
             if let Some(state) = server.host_state() {
                 request.extensions_mut().insert(state);
             }
-            context.stats.watch(exchange.respond(&*context.handler, request)).await
+            context.stats.watch(server, exchange.respond(&*context.handler, request)).await
         }
         Err(rejection) => {
             // The rest of the request would be taken for the next one.

@@ -2,8 +2,8 @@
 
 use std::future::poll_fn;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use accountservice_core::HostState;
@@ -124,10 +124,9 @@ impl ServerState {
 #[derive(Default)]
 pub(crate) struct WorkerStats {
     open: AtomicUsize,
-    /// Counts calls and returns of handlers: odd while one runs.
-    handler_events: AtomicU64,
-    /// The handler that ran at the last look, and when it was seen first, in milliseconds.
-    seen: Mutex<(u64, u64)>,
+    /// When the handler was called that has not returned yet, in milliseconds since the start of the
+    /// server; 0 if there is none.
+    handling_since: AtomicU64,
 }
 
 impl WorkerStats {
@@ -135,29 +134,21 @@ impl WorkerStats {
         self.open.load(Ordering::Acquire)
     }
 
-    /// Awaits a handler, and notes during each poll that it may block the thread. The clock is left
-    /// to those who look.
-    pub(crate) async fn watch<F: Future>(&self, handler: F) -> F::Output {
+    /// Awaits a handler, and notes during each poll that it may block the thread.
+    pub(crate) async fn watch<F: Future>(&self, server: &ServerState, handler: F) -> F::Output {
         let mut handler = pin!(handler);
         poll_fn(|cx| {
-            // Only this thread writes it.
-            let events = self.handler_events.load(Ordering::Relaxed);
-            self.handler_events.store(events + 1, Ordering::Relaxed);
+            self.handling_since.store(server.now().max(1), Ordering::Relaxed);
             let poll = handler.as_mut().poll(cx);
-            self.handler_events.store(events + 2, Ordering::Relaxed);
+            self.handling_since.store(0, Ordering::Relaxed);
             poll
         })
         .await
     }
 
-    /// Whether the same handler has run since a look that was long enough ago.
     pub(crate) fn is_stalled(&self, now: u64) -> bool {
-        let events = self.handler_events.load(Ordering::Relaxed);
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        if seen.0 != events {
-            *seen = (events, now);
-        }
-        events % 2 == 1 && Duration::from_millis(now.saturating_sub(seen.1)) >= STALLED_AFTER
+        let since = self.handling_since.load(Ordering::Relaxed);
+        since != 0 && Duration::from_millis(now.saturating_sub(since)) >= STALLED_AFTER
     }
 }
 
