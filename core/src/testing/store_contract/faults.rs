@@ -24,7 +24,7 @@ pub struct Fault {
 /// What happens to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// It is killed without a chance to say goodbye, and started again.
+    /// It is killed, and started again.
     Killed,
     /// It stands still with its connections open, and continues.
     Frozen,
@@ -77,12 +77,16 @@ pub const FAULTS: &[Fault] = &[
     before("a store starts without permission", Event::NoPermission),
     before("a store starts with a server that is full", Event::Full),
     under_load("a killed server is found again", Event::Killed, Meanwhile::Fail),
-    under_load("a frozen server holds up no lookup for ever", Event::Frozen, Meanwhile::Fail),
+    under_load(
+        "a frozen server delays no lookup past its deadline",
+        Event::Frozen,
+        Meanwhile::Fail,
+    ),
     under_load("a server that refuses is found again", Event::Refused, Meanwhile::Fail),
     under_load("a slow server is a server", Event::Slowed, Meanwhile::Succeed),
     under_load("no client sees a killed session", Event::SessionsKilled, Meanwhile::Succeed),
     under_load("a restarted server is found again", Event::Restarted, Meanwhile::Fail),
-    under_load("a locked table holds up no lookup for ever", Event::Locked, Meanwhile::Fail),
+    under_load("a locked table delays no lookup past its deadline", Event::Locked, Meanwhile::Fail),
     under_load("a full server keeps its sessions", Event::Full, Meanwhile::Succeed),
     under_load("a server that became read-only is read", Event::ReadOnly, Meanwhile::Fail),
 ];

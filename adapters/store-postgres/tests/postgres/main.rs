@@ -1,0 +1,14 @@
+//! The store against a real PostgreSQL, which each test starts for itself, and through `PgBouncer`.
+//!
+//! Where PostgreSQL is not installed, these tests say so on standard error and pass, except with
+//! `CI=true`: then they fail.
+
+mod contract;
+mod faults;
+mod hosts;
+mod log;
+mod proxy;
+mod running;
+mod seeding;
+mod server;
+mod tls;
