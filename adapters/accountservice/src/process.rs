@@ -3,6 +3,9 @@
 use std::process::ExitCode;
 
 use accountservice_host_hyper::ServerConfig;
+// Linked in place of musl's memory functions, which are slow for short lengths.
+#[cfg(all(target_arch = "x86_64", target_env = "musl"))]
+use accountservice_musl_memory as _;
 use anyhow::{Context, ensure};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
