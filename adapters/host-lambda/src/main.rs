@@ -1,0 +1,106 @@
+//! The binary `bootstrap`: the account service on AWS Lambda. Settings, store, handler, events.
+//!
+//! Lambda starts one process for each request that it runs at the same time. There is no server, no
+//! connection and no timeout here: those are API Gateway's, or the load balancer's.
+
+mod event;
+mod response;
+mod runtime;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::ops::ControlFlow;
+use std::panic;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use accountservice_core::AccountService;
+use accountservice_host::{Exchange, Exchanges, Handler};
+use accountservice_store_native_db::NativeDbStore;
+use anyhow::{Context, Result};
+use http::HeaderValue;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+use event::Invocation;
+use runtime::Runtime;
+use settings::Settings;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let Ok(address) = std::env::var("AWS_LAMBDA_RUNTIME_API") else {
+        eprintln!("bootstrap: AWS_LAMBDA_RUNTIME_API is not set, as Lambda sets it");
+        return ExitCode::FAILURE;
+    };
+    let mut runtime = Runtime::new(&address);
+    let Err(error) = run(&mut runtime).await else { return ExitCode::SUCCESS };
+    eprintln!("bootstrap: {error:#}");
+    // Lambda takes it before the first event only. It sees the exit status in any case.
+    let _ = runtime.fail("init", &error).await;
+    ExitCode::FAILURE
+}
+
+async fn run(runtime: &mut Runtime) -> Result<()> {
+    let settings = Settings::read(|name| std::env::var(name).ok())?;
+    start_log(&settings);
+    info!("Starting accountservice");
+    // Signals are heard from now on.
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    if let Err(error) = runtime.register_for_sigterm().await {
+        warn!("There will be no SIGTERM: {error:#}");
+    }
+    let store = NativeDbStore::open(&settings.database)?;
+    store.seed(settings.accounts, |_| ControlFlow::Continue(()))?;
+    info!("Seeded {} fake accounts...", settings.accounts);
+    let service =
+        AccountService::new(store, settings.served_by).with_testability(settings.testability);
+    let exchanges = Exchanges::new(settings.max_body, Arc::new(()));
+    let shutdown = async {
+        terminate.recv().await;
+        info!("Stopping on SIGTERM");
+    };
+    serve(runtime, &service, &exchanges, &settings.base_path, shutdown).await
+}
+
+/// Responds to events, one after the other, until `shutdown` completes. An event that is no request
+/// is an error of its invocation.
+async fn serve(
+    runtime: &mut Runtime,
+    handler: &impl Handler,
+    exchanges: &Exchanges,
+    base_path: &str,
+    shutdown: impl Future<Output = ()>,
+) -> Result<()> {
+    let mut shutdown = pin!(shutdown);
+    loop {
+        let next = tokio::select! {
+            () = &mut shutdown => return Ok(()),
+            next = runtime.next() => next?,
+        };
+        match Invocation::of(&next.event, base_path) {
+            Ok(Invocation { mut request, prefix, payload }) => {
+                let id = HeaderValue::try_from(&next.id)?;
+                request.headers_mut().entry("x-request-id").or_insert(id);
+                let exchange = Exchange::new(exchanges, &request, None).mounted_at(&prefix);
+                let response = exchange.respond(handler, request).await;
+                runtime.respond(&next.id, payload.json(&response)?).await?;
+            }
+            Err(error) => {
+                warn!("Cannot read the event of {}: {error:#}", next.id);
+                runtime.fail(&format!("invocation/{}", next.id), &error).await?;
+            }
+        }
+    }
+}
+
+/// JSON lines on standard output, written at once: the process stands still between two events.
+fn start_log(settings: &Settings) {
+    let log = tracing_subscriber::fmt().with_max_level(settings.log_level).with_target(false);
+    log.json().flatten_event(true).init();
+    panic::set_hook(Box::new(|panic| {
+        let text = panic.to_string();
+        error!("{}", text.split_whitespace().collect::<Vec<_>>().join(" "));
+    }));
+}
