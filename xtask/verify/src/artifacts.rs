@@ -1,10 +1,10 @@
-//! The static binaries for this machine, built and checked by `cargo xtask dist`.
+//! The static binaries for this machine, as they ship: built and checked by `cargo xtask dist`.
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use crate::command::{read_loudly, target, xtask};
+use crate::command::{read, target, xtask};
 
 pub(crate) struct Artifacts {
     pub(crate) service: PathBuf,
@@ -12,7 +12,7 @@ pub(crate) struct Artifacts {
 }
 
 impl Artifacts {
-    /// Those of this folder, or else built now.
+    /// Takes the binaries of this folder, or builds them.
     pub(crate) fn get(folder: Option<&Path>) -> Result<Self> {
         let folder = match folder {
             Some(folder) => std::path::absolute(folder)?,
@@ -27,7 +27,12 @@ impl Artifacts {
 }
 
 fn build() -> Result<PathBuf> {
-    let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    read_loudly(&mut xtask(["dist", "--target", &triple]))?;
+    let triple = triple();
+    read(&mut xtask(&["dist", "--target", &triple]))?;
     Ok(target().join(triple).join("release"))
+}
+
+/// The target that the binaries for this machine are built for.
+pub(crate) fn triple() -> String {
+    format!("{}-unknown-linux-musl", std::env::consts::ARCH)
 }

@@ -1,12 +1,17 @@
-//! Starts other programs, `cargo xtask` among them, in the root of the workspace.
+//! Other programs, started in the root of the workspace: `cargo xtask`, `docker`, `git`. They have no
+//! shell in between. Servers that are observed while they run are in `process.rs`.
 
+use std::ffi::OsStr;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
-/// The root of the workspace. Cargo says at run time where the package is: what was compiled in may
-/// belong to another checkout.
+use crate::cleanup::Cleanup;
+
+/// The root of the workspace. Cargo says at run time where the package is: a path that was compiled in
+/// may belong to another checkout.
 pub(crate) fn root() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| "xtask/verify".into());
     let package = Path::new(&package);
@@ -18,51 +23,42 @@ pub(crate) fn target() -> PathBuf {
     root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
-pub(crate) fn command<I>(program: &str, args: I) -> Command
-where
-    I: IntoIterator,
-    I::Item: AsRef<std::ffi::OsStr>,
-{
+/// A new folder below `parent` for this process alone, removed at the end.
+pub(crate) fn scratch(parent: &Path) -> Result<(PathBuf, Cleanup)> {
+    let folder = std::path::absolute(parent.join(std::process::id().to_string()))?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let removed = folder.clone();
+    Ok((folder, Cleanup::new(move || drop(fs::remove_dir_all(removed)))))
+}
+
+pub(crate) fn command(program: &str, args: &[&str]) -> Command {
     let mut command = Command::new(program);
-    command.args(args).current_dir(root());
+    command.args(args).current_dir(root()).stdin(Stdio::null());
     command
 }
 
-pub(crate) fn xtask<I>(args: I) -> Command
-where
-    I: IntoIterator,
-    I::Item: AsRef<std::ffi::OsStr>,
-{
-    let mut command = command("cargo", ["xtask"]);
-    command.args(args);
+/// `cargo xtask`, whose progress is shown.
+pub(crate) fn xtask(args: &[&str]) -> Command {
+    let mut command = command("cargo", &["xtask"]);
+    command.args(args).stderr(Stdio::inherit());
     command
 }
 
-/// Runs it and reads its standard output; standard error is the error.
+/// Runs the command and returns its standard output, without blanks at both ends.
 pub(crate) fn read(command: &mut Command) -> Result<String> {
     let name = show(command);
-    let output = command.stdin(Stdio::null()).output();
-    let output = output.with_context(|| format!("cannot start `{name}`"))?;
+    let output = command.output().with_context(|| format!("cannot start `{name}`"))?;
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         bail!("`{name}` ended with {}: {}", output.status, stderr.trim());
     }
-    String::from_utf8(output.stdout).with_context(|| format!("`{name}` did not print UTF-8"))
+    let text = String::from_utf8(output.stdout);
+    let text = text.with_context(|| format!("`{name}` did not print UTF-8"))?;
+    Ok(text.trim().to_owned())
 }
 
-/// Runs it and reads its standard output; standard error goes where ours goes.
-pub(crate) fn read_loudly(command: &mut Command) -> Result<String> {
-    let name = show(command);
-    let output = command.stdin(Stdio::null()).stderr(Stdio::inherit()).output();
-    let output = output.with_context(|| format!("cannot start `{name}`"))?;
-    if !output.status.success() {
-        bail!("`{name}` ended with {}", output.status);
-    }
-    String::from_utf8(output.stdout).with_context(|| format!("`{name}` did not print UTF-8"))
-}
-
-/// Program and arguments, to be read by people.
+/// Program and arguments, for people.
 pub(crate) fn show(command: &Command) -> String {
     let words = [command.get_program()].into_iter().chain(command.get_args());
-    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+    words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }

@@ -1,40 +1,27 @@
-//! What verify reads from Docker, as JSON, through the `docker` command line. What it changes, it
-//! changes by `cargo xtask`.
+//! What verify reads from Docker, as JSON, through the `docker` command line. What verify changes on
+//! the engine, it changes by `cargo xtask`, as a user does.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::command::{command, read, show};
 
-pub(crate) fn docker<I>(args: I) -> Command
-where
-    I: IntoIterator,
-    I::Item: AsRef<std::ffi::OsStr>,
-{
+/// Where the service listens inside of its container.
+pub(crate) const PORT: u16 = 6767;
+
+pub(crate) fn docker(args: &[&str]) -> Command {
     command("docker", args)
 }
 
-/// The JSON that it prints.
+/// Runs the command and reads the JSON that it prints.
 pub(crate) fn json<T: DeserializeOwned>(command: &mut Command) -> Result<T> {
     let text = read(command)?;
-    serde_json::from_str(&text)
-        .with_context(|| format!("cannot read what `{}` printed", show(command)))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Swarm {
-    /// `inactive`, `pending`, `active`, `error` or `locked`.
-    pub(crate) local_node_state: String,
-}
-
-impl Swarm {
-    pub(crate) fn ask() -> Result<Self> {
-        json(&mut docker(["info", "--format={{json .Swarm}}"]))
-    }
+    serde_json::from_str(&text).with_context(|| format!("unexpected JSON of `{}`", show(command)))
 }
 
 /// A container on the node that `docker` talks to.
@@ -42,40 +29,13 @@ impl Swarm {
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct Container {
     pub(crate) id: String,
-    pub(crate) restart_count: u64,
-    pub(crate) config: Config,
-    pub(crate) host_config: HostConfig,
-    pub(crate) network_settings: NetworkSettings,
     pub(crate) state: State,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct Config {
-    pub(crate) user: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct HostConfig {
-    pub(crate) cap_drop: Vec<String>,
-    pub(crate) privileged: bool,
-    pub(crate) readonly_rootfs: bool,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(crate) struct NetworkSettings {
-    #[serde(rename = "IPAddress")]
-    pub(crate) ip_address: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(crate) struct State {
     pub(crate) health: Health,
-    #[serde(rename = "OOMKilled")]
-    pub(crate) oom_killed: bool,
     pub(crate) pid: u32,
 }
 
@@ -85,35 +45,57 @@ pub(crate) struct Health {
     pub(crate) failing_streak: u64,
     /// `starting`, `healthy`, `unhealthy`.
     pub(crate) status: String,
+    /// The last five probes, the newest last.
+    pub(crate) log: Vec<Probe>,
+}
+
+#[derive(Clone, Deserialize, PartialEq)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Probe {
+    pub(crate) start: String,
+    pub(crate) exit_code: i64,
 }
 
 impl Container {
+    pub(crate) fn find(id: &str) -> Result<Self> {
+        json(&mut docker(&["inspect", "--type=container", "--format={{json .}}", id]))
+    }
+
     /// The running containers of a service.
     pub(crate) fn of(service: &str) -> Result<Vec<Self>> {
-        let filter = format!("--filter=label=com.docker.swarm.service.name={service}");
-        let ids = read(&mut docker(["ps", "--quiet", "--no-trunc", &filter]))?;
-        ids.lines().map(Self::find).collect()
+        ids(service)?.iter().map(|id| Self::find(id)).collect()
     }
 
-    pub(crate) fn find(id: &str) -> Result<Self> {
-        json(&mut docker(["inspect", "--type=container", "--format={{json .}}", id]))
+    /// The one running container of a service, which must be healthy.
+    pub(crate) fn only(service: &str) -> Result<Self> {
+        let mut containers = Self::of(service)?;
+        ensure!(containers.len() == 1, "{service} has {} containers, not 1", containers.len());
+        let container = containers.pop().context("there is a container")?;
+        ensure!(container.is_healthy(), "the container is {}", container.state.health.status);
+        Ok(container)
+    }
+
+    pub(crate) fn is_healthy(&self) -> bool {
+        self.state.health.status == "healthy"
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Service {
-    update_status: Option<UpdateStatus>,
+fn ids(service: &str) -> Result<Vec<String>> {
+    let filter = format!("--filter=label=com.docker.swarm.service.name={service}");
+    let ids = read(&mut docker(&["ps", "--quiet", "--no-trunc", &filter]))?;
+    Ok(ids.lines().map(str::to_owned).collect())
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct UpdateStatus {
-    state: String,
-}
-
-/// Whether an update of this service is under way.
-pub(crate) fn is_updating(service: &str) -> Result<bool> {
-    let found: Service = json(&mut docker(["service", "inspect", "--format={{json .}}", service]))?;
-    Ok(found.update_status.is_some_and(|status| status.state == "updating"))
+/// The running containers of a service, and where this machine reaches each, published or not: its
+/// address on the bridge by which the containers of an overlay network reach the outside.
+pub(crate) fn addresses(service: &str) -> Result<Vec<(String, SocketAddr)>> {
+    let ids = ids(service)?;
+    let inspect = ["network", "inspect", "--format={{json .Containers}}", "docker_gwbridge"];
+    let bridge: Value = json(&mut docker(&inspect))?;
+    let found = ids.into_iter().filter_map(|id| {
+        // A container that is just starting or ending is not there.
+        let address = bridge[&id]["IPv4Address"].as_str()?.split('/').next()?;
+        Some((id, SocketAddr::from((address.parse::<Ipv4Addr>().ok()?, PORT))))
+    });
+    Ok(found.collect())
 }

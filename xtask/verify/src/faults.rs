@@ -1,16 +1,15 @@
-//! `faults`: the static binaries under overload, faults and attacks, as real processes on loopback,
-//! and what came of it as a table. Each fault lives in the file of its group. What the engine adds, a
-//! container under its memory limit, is `soak`.
+//! `faults`: the static binaries under overload, faults and attacks, as real processes on loopback and
+//! as a deployment on an engine, and a table of what was observed. Each fault is in the file of its
+//! group; faults that need a failing store or a parser fed byte by byte are tests, run by `suites.rs`.
 
-mod attack;
 mod crash;
 mod disk;
+mod healing;
 mod limits;
-pub(crate) mod process;
 mod saturation;
 mod suites;
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,13 +18,13 @@ use std::time::{Duration, Instant};
 use std::{fs, thread};
 
 use anyhow::{Context, Result, ensure};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::artifacts::Artifacts;
-use crate::command::{command, read, target};
-use crate::interrupt::Interrupt;
-
-pub(crate) use process::{descriptors, memory};
+use crate::cleanup::Cleanup;
+use crate::command::{scratch, target};
+use crate::deployment::Deployment;
+use crate::machine::Machine;
+use crate::service::{self, Service};
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -35,7 +34,7 @@ pub(crate) struct Args {
     /// Repeat the moments of a former run
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Only the faults whose name has this in it
+    /// Only the faults with this text in their name
     #[arg(long, value_name = "TEXT", default_value = "")]
     only: String,
     /// Write the table here too
@@ -43,18 +42,18 @@ pub(crate) struct Args {
     output: Option<PathBuf>,
 }
 
-/// What was observed, when it was as it has to be. An error says what was not.
+/// What was observed, if it was as it has to be. An error says what was not.
 type Observed = Result<String>;
 
 /// A fault: its name, and what to do.
-type Fault = (&'static str, fn(&Scene) -> Observed);
+type Fault = (&'static str, fn(&Run) -> Observed);
 
 const GROUPS: [&[Fault]; 6] = [
     &saturation::FAULTS,
     &limits::FAULTS,
     &crash::FAULTS,
     &disk::FAULTS,
-    &attack::FAULTS,
+    &healing::FAULTS,
     &suites::FAULTS,
 ];
 
@@ -71,16 +70,19 @@ impl std::fmt::Display for Skipped {
 impl std::error::Error for Skipped {}
 
 /// What the faults share.
-struct Scene {
+struct Run {
     artifacts: Artifacts,
+    /// Of the faults that need an engine.
+    deployment: OnceCell<Deployment>,
     folder: PathBuf,
+    _folder: Cleanup,
     long: bool,
     seed: u64,
     done: RefCell<String>,
 }
 
-impl Scene {
-    /// Says what is being done, in the table and meanwhile.
+impl Run {
+    /// Says what is being done, now and in the table.
     fn does(&self, what: impl Into<String>) {
         let what = what.into();
         eprintln!("    {what}");
@@ -92,25 +94,24 @@ impl Scene {
         if self.long { long } else { short }
     }
 
-    /// A new folder for this fault.
-    fn folder(&self, name: &str) -> Result<PathBuf> {
+    /// A folder for this fault.
+    fn folder(&self, name: impl AsRef<Path>) -> Result<PathBuf> {
         let folder = self.folder.join(name);
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("cannot create {}", folder.display()))?;
+        fs::create_dir_all(&folder)?;
         Ok(folder)
     }
 
-    /// The service with a database in this folder, on a port of the system's choice.
-    fn service(&self, folder: &Path, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.artifacts.service);
-        command.current_dir(folder).args(["--port=0", "--address=127.0.0.1"]).args(args);
-        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ACCOUNTSERVICE_")) {
-            command.env_remove(name);
-        }
-        command
+    /// The service with a database in this folder, once it listens.
+    fn serve(&self, folder: impl AsRef<Path>, args: &[&str]) -> Result<Service> {
+        Service::start(&mut self.service(&self.folder(folder)?, args))
     }
 
-    /// The service under limits of `prlimit`, which is part of every Debian.
+    /// The service with a database in this folder.
+    fn service(&self, folder: &Path, args: &[&str]) -> Command {
+        service::command(&self.artifacts.service, folder, args)
+    }
+
+    /// The service under a limit of `prlimit`, which is part of every Debian.
     fn limited(&self, limit: &str, folder: &Path, args: &[&str]) -> Command {
         let service = self.service(folder, args);
         let mut command = Command::new("prlimit");
@@ -118,72 +119,64 @@ impl Scene {
         command
     }
 
-    /// Asks with the probe as it ships, at its default deadline, and says how long it took.
-    fn probe(&self, at: SocketAddr) -> Result<(Option<i32>, String, Duration)> {
-        let start = Instant::now();
-        let port = format!("-port={}", at.port());
+    /// Exit status and standard error of the probe, as it ships, with its default deadline.
+    fn probe(&self, address: SocketAddr) -> Result<(Option<i32>, String)> {
+        let port = format!("-port={}", address.port());
         let output = Command::new(&self.artifacts.probe).arg(port).output()?;
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        Ok((output.status.code(), said, start.elapsed()))
+        Ok((output.status.code(), String::from_utf8_lossy(&output.stderr).trim().to_owned()))
     }
 
-    /// Asks with the probe so many times; each must find it healthy.
-    fn probes(&self, at: SocketAddr, count: usize) -> Observed {
-        let (mut took, mut failed) = (Vec::new(), Vec::new());
-        for _ in 0..count {
-            let (status, said, time) = self.probe(at)?;
-            if status == Some(0) {
-                took.push(time);
-            } else {
-                failed.push(said);
-            }
+    /// Asks this many times with the probe; each must find the service healthy.
+    fn probes(&self, address: SocketAddr, count: usize) -> Observed {
+        let (mut total, mut longest) = (Duration::ZERO, Duration::ZERO);
+        for number in 0..count {
+            let start = Instant::now();
+            let (status, error) = self.probe(address)?;
+            let took = start.elapsed();
+            ensure!(status == Some(0), "{number} probes were healthy, then {error}");
+            (total, longest) = (total + took, longest.max(took));
             thread::sleep(Duration::from_millis(50));
         }
-        took.sort();
-        let [p50, p99, max] = [50, 99, 100].map(|p| percentile(&took, p).as_secs_f64() * 1e3);
-        let figures = format!(
-            "{} of {count} probes healthy, p50 {p50:.1} ms, p99 {p99:.1} ms, max {max:.1} ms",
-            took.len()
-        );
-        ensure!(failed.is_empty(), "{figures}; {}", failed[0].trim());
-        Ok(figures)
-    }
-}
-
-impl Drop for Scene {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.folder);
+        let mean = total.as_millis() / count as u128;
+        Ok(format!(
+            "{count} probes, all healthy, {mean} ms on average, {} ms at most",
+            longest.as_millis()
+        ))
     }
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let artifacts = Artifacts::get(None)?;
     let faults = GROUPS.into_iter().flatten().filter(|(name, _)| name.contains(&args.only));
     let faults: Vec<_> = faults.collect();
     ensure!(!faults.is_empty(), "no fault has {:?} in its name", args.only);
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
-
-    let folder = target().join("faults").join(std::process::id().to_string());
-    end_when_interrupted(folder.clone())?;
+    let artifacts = Artifacts::get(None)?;
+    let (folder, removed) = scratch(&target().join("faults"))?;
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let seed = args.seed.unwrap_or(now.as_secs());
-    let scene = Scene { artifacts, folder, long: args.long, seed, done: RefCell::default() };
+    let run = Run {
+        artifacts,
+        deployment: OnceCell::new(),
+        folder,
+        _folder: removed,
+        long: args.long,
+        seed,
+        done: RefCell::default(),
+    };
     let (start, mut rows, mut failed) = (Instant::now(), String::new(), 0);
     for (number, (name, fault)) in faults.iter().enumerate() {
         eprintln!("--- {} of {}: {name}", number + 1, faults.len());
         let start = Instant::now();
-        let (observed, verdict) = match fault(&scene) {
+        let (observed, verdict) = match fault(&run) {
             Ok(observed) => (observed, "pass"),
             Err(error) if error.is::<Skipped>() => (format!("{error:#}"), "skipped"),
             Err(error) => (format!("{error:#}"), "**FAIL**"),
         };
         failed += usize::from(verdict == "**FAIL**");
-        let done = scene.done.take();
+        let done = run.done.take();
         eprintln!("    {:.1} s. {verdict}: {observed}", start.elapsed().as_secs_f64());
         writeln!(rows, "| {name} | {} | {} | {verdict} |", cell(&done), cell(&observed))?;
     }
-    let table = report(args, seed, &rows, start.elapsed());
+    let table = report(args, seed, &rows, start.elapsed(), &Machine::look(&run.folder));
     print!("{table}");
     if let Some(path) = &args.output {
         fs::write(path, &table).with_context(|| format!("cannot write {}", path.display()))?;
@@ -192,40 +185,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// What is in the way of being ended may be anywhere, so that this does not wait for it.
-pub(crate) fn end_when_interrupted(folder: PathBuf) -> Result<()> {
-    let interrupt = Interrupt::listen()?;
-    thread::spawn(move || {
-        while !interrupt.within(Duration::from_hours(1)) {}
-        let _nothing_starts = process::end_all();
-        let _ = fs::remove_dir_all(folder);
-        eprintln!("error: interrupted; what was started has been ended");
-        std::process::exit(130);
-    });
-    Ok(())
-}
-
-fn report(args: &Args, seed: u64, rows: &str, took: Duration) -> String {
-    let read = |program: &str, args: &[&str]| {
-        let text = read(&mut command(program, args));
-        text.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
-    };
-    let kernel = read("uname", &["--kernel-release"]);
-    // What comes after the first dash is the name that somebody gave to a build.
-    let kernel = kernel.split('-').next().unwrap_or_default();
-    let commit = read("git", &["rev-parse", "--short", "HEAD"]);
-    let cores = thread::available_parallelism().map_or(0, usize::from);
+fn report(args: &Args, seed: u64, rows: &str, took: Duration, machine: &Machine) -> String {
+    let Machine { cores, kernel, architecture, commit, .. } = machine;
     let long = if args.long { " --long" } else { "" };
     format!(
         "# What the service withstands\n\n\
          Written by `cargo xtask faults{long} --output docs/faults.md`; edit nothing here. Each row ran \
          against the static binaries as they ship.\n\n\
-         - machine: {cores} cores, Linux {kernel}, {}\n\
+         - machine: {cores} cores, Linux {kernel}, {architecture}\n\
          - commit: {commit}\n\
          - took: {} s after the build\n\
          - to repeat it with the same random moments: `cargo xtask faults{long} --seed {seed}`\n\n\
          | fault | what was done | what was observed | verdict |\n|---|---|---|---|\n{rows}",
-        std::env::consts::ARCH,
         took.as_secs()
     )
 }
@@ -233,24 +204,4 @@ fn report(args: &Args, seed: u64, rows: &str, took: Duration) -> String {
 /// Text as a cell of a markdown table can hold it.
 fn cell(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|")
-}
-
-/// Of sorted times, the smallest that this many percent do not exceed.
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
-    let rank = (sorted.len() * percent).div_ceil(100);
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_percentile_is_a_time_that_was_measured() {
-        let times: Vec<_> = (1..=200).map(Duration::from_millis).collect();
-        assert_eq!(percentile(&times, 50), Duration::from_millis(100));
-        assert_eq!(percentile(&times, 99), Duration::from_millis(198));
-        assert_eq!(percentile(&times, 100), Duration::from_millis(200));
-        assert_eq!(percentile(&[], 99), Duration::ZERO);
-    }
 }

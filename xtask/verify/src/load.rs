@@ -1,256 +1,334 @@
-//! Clients that keep a service busy: threads, blocking sockets, and many connections for each thread.
-//! A thread sends one request on each of its connections and then takes the answers one by one, so
-//! that as many requests are in flight as there are connections. It measures what is answered and
-//! what is lost, not latency.
+//! The load generator: clients with one connection and one request in flight each, in one epoll loop.
+//! `bench` measures with it; `pool.rs` runs it in the background. It is not a browser: it sends no
+//! bodies and no pipelined requests.
 
 use std::io::{self, ErrorKind, Read, Write};
+use std::mem;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Longer than any answer may take, under any load that is tried here.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// What is asked for in turn, and the status that is right.
-const ROUTES: [(&str, u16); 4] =
-    [("/accounts/10000", 200), ("/accounts/999", 404), ("/health", 200), ("/accounts/10099", 200)];
+use anyhow::{Result, ensure};
+use fastrand::Rng;
+use hdrhistogram::Histogram;
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-/// One connection that is kept.
-pub(crate) struct Client {
-    stream: TcpStream,
+use crate::http::{Response, TIMEOUT};
+use crate::requests::{Expected, Requests};
+
+/// How long a response may take after the end of a run; then it is lost.
+const LAST_RESPONSE: Duration = Duration::from_secs(10);
+
+/// When a client whose connection has ended opens a new one.
+#[derive(Clone, Copy)]
+pub(crate) enum Reconnect {
+    Never,
+    Always,
+    /// Always, and by itself after this many responses.
+    After(u64),
 }
 
-pub(crate) struct Reply {
-    pub(crate) status: u16,
-    /// Status line, headers and body.
-    pub(crate) text: String,
+/// What became of the requests.
+#[derive(Clone, Default)]
+pub(crate) struct Counts {
+    pub(crate) right: u64,
+    /// 503 with Retry-After.
+    pub(crate) rejected: u64,
+    pub(crate) wrong: u64,
+    /// Requests without a response, and connections that were not made.
+    pub(crate) lost: u64,
+    pub(crate) connections: u64,
+    /// A few of the wrong and the lost.
+    examples: Vec<String>,
 }
 
-impl Reply {
-    pub(crate) fn has(&self, header: &str) -> bool {
-        self.text.contains(header)
+impl Counts {
+    /// Fails if a request was lost or its response wrong.
+    pub(crate) fn no_errors(&self) -> Result<()> {
+        let Self { lost, wrong, examples, .. } = self;
+        ensure!(lost + wrong == 0, "{lost} lost, {wrong} wrong: {}", examples.join("; "));
+        Ok(())
     }
 
-    pub(crate) fn body(&self) -> &str {
-        self.text.split_once("\r\n\r\n").map_or("", |(_, body)| body)
+    /// All but the right responses.
+    pub(crate) fn errors(&self) -> u64 {
+        self.rejected + self.wrong + self.lost
+    }
+
+    /// While the service drains, a 503 that says so is right, too.
+    fn classify(&mut self, expected: Expected, response: &Response) {
+        match response.status {
+            _ if expected.is_met_by(response) => self.right += 1,
+            503 if response.has_retry_after => self.rejected += 1,
+            503 if response.body() == r#"{"status":"Shutting down"}"# => self.right += 1,
+            status => {
+                self.wrong += 1;
+                self.examples.push(format!("{expected:?}: status {status}"));
+            }
+        }
+    }
+
+    fn add(&mut self, more: Self) {
+        self.right += more.right;
+        self.rejected += more.rejected;
+        self.wrong += more.wrong;
+        self.lost += more.lost;
+        self.connections += more.connections;
+        self.examples.extend(more.examples);
+        self.examples.truncate(3);
+    }
+}
+
+/// Latencies in microseconds, up to a minute, with three digits.
+pub(crate) fn latencies() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 60_000_000, 3).expect("the bounds are valid")
+}
+
+/// The clients of one thread. Their connections stay open between two runs.
+pub(crate) struct LoadGenerator {
+    address: SocketAddr,
+    requests: Requests,
+    reconnect: Reconnect,
+    epoll: Epoll,
+    clients: Vec<Client>,
+    in_flight: usize,
+    random: Rng,
+    /// Not yet added to the counts of the caller.
+    counts: Counts,
+}
+
+#[derive(Default)]
+struct Client {
+    connection: Connection,
+    /// The request in flight: when it was sent, and the response that is right.
+    awaits: Option<(Instant, Expected)>,
+    /// The start of a response that came in parts.
+    partial: Vec<u8>,
+    responses: u64,
+}
+
+#[derive(Default)]
+enum Connection {
+    #[default]
+    New,
+    Open(TcpStream),
+    /// Not to be opened again.
+    Closed,
+}
+
+impl LoadGenerator {
+    pub(crate) fn new(
+        address: SocketAddr,
+        count: usize,
+        requests: Requests,
+        reconnect: Reconnect,
+    ) -> Result<Self> {
+        let clients = (0..count).map(|_| Client::default()).collect();
+        let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+        let (random, counts) = (Rng::with_seed(42), Counts::default());
+        let in_flight = 0;
+        Ok(Self { address, requests, reconnect, epoll, clients, in_flight, random, counts })
+    }
+
+    /// Sends requests until `is_over`, then waits for the responses that are due. Returns the time from
+    /// the first request to the last response. Other threads may read the counts meanwhile.
+    pub(crate) fn run(
+        &mut self,
+        counts: &Mutex<Counts>,
+        latencies: &mut Histogram<u64>,
+        is_over: impl Fn(Instant) -> bool,
+    ) -> Result<Duration> {
+        let (mut events, mut buffer) = ([EpollEvent::empty(); 1024], vec![0; 64 << 10]);
+        let start = Instant::now();
+        let (mut last, mut end) = (start, None);
+        for number in 0..self.clients.len() {
+            self.send(number);
+        }
+        while self.in_flight > 0 {
+            let ready = match self.epoll.wait(&mut events, EpollTimeout::from(100_u8)) {
+                Err(Errno::EINTR) => continue,
+                ready => ready?,
+            };
+            let now = Instant::now();
+            end = end.or_else(|| is_over(now).then_some(now));
+            if end.is_some_and(|end| now > end + LAST_RESPONSE) {
+                break;
+            }
+            for event in &events[..ready] {
+                let number = usize::try_from(event.data())?;
+                match self.receive(number, &mut buffer) {
+                    Ok(None) => continue,
+                    Ok(Some(latency)) => {
+                        last = Instant::now();
+                        latencies.saturating_record(u64::try_from(latency.as_micros())?);
+                    }
+                    Err(error) => self.disconnect(number, &error),
+                }
+                if end.is_none() {
+                    self.send(number);
+                }
+            }
+            lock(counts).add(mem::take(&mut self.counts));
+        }
+        for number in 0..self.clients.len() {
+            if self.clients[number].awaits.is_some() {
+                self.disconnect(number, &ErrorKind::TimedOut.into());
+            }
+        }
+        lock(counts).add(mem::take(&mut self.counts));
+        Ok(last - start)
+    }
+
+    /// Sends the next request, if the client has a connection or may open one.
+    fn send(&mut self, number: usize) {
+        let client = &mut self.clients[number];
+        if matches!(client.connection, Connection::Closed) {
+            return;
+        }
+        let expected = self.requests.next(number as u64 + client.responses, &mut self.random);
+        client.awaits = Some((Instant::now(), expected));
+        self.in_flight += 1;
+        if let Err(error) = self.try_send(number, expected) {
+            self.disconnect(number, &error);
+            // Without a server, an endless row of attempts would follow.
+            self.clients[number].connection = Connection::Closed;
+        }
+    }
+
+    fn try_send(&mut self, number: usize, expected: Expected) -> io::Result<()> {
+        let connection = &mut self.clients[number].connection;
+        if !matches!(connection, Connection::Open(_)) {
+            let stream = TcpStream::connect_timeout(&self.address, TIMEOUT)?;
+            stream.set_nonblocking(true)?;
+            stream.set_nodelay(true)?;
+            self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, number as u64))?;
+            self.counts.connections += 1;
+            *connection = Connection::Open(stream);
+        }
+        let Connection::Open(stream) = connection else { return Ok(()) };
+        stream.write_all(expected.request().as_bytes())
+    }
+
+    /// How long the response took, if it is complete now.
+    fn receive(&mut self, number: usize, buffer: &mut [u8]) -> io::Result<Option<Duration>> {
+        let client = &mut self.clients[number];
+        let Connection::Open(stream) = &mut client.connection else { return Ok(None) };
+        let bytes = match stream.read(buffer) {
+            Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
+            Ok(read) => &buffer[..read],
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut so_far = mem::take(&mut client.partial);
+        let bytes = if so_far.is_empty() {
+            bytes
+        } else {
+            so_far.extend_from_slice(bytes);
+            &so_far
+        };
+        let Some(response) = Response::parse(bytes)? else {
+            client.partial = bytes.to_vec();
+            return Ok(None);
+        };
+        let Some((sent, expected)) = client.awaits.take() else {
+            return Err(io::Error::other("a response without a request"));
+        };
+        let latency = sent.elapsed();
+        self.in_flight -= 1;
+        client.responses += 1;
+        self.counts.classify(expected, &response);
+        let leaves =
+            matches!(self.reconnect, Reconnect::After(n) if client.responses.is_multiple_of(n));
+        if response.closes || leaves {
+            client.close(self.reconnect);
+        }
+        Ok(Some(latency))
+    }
+
+    /// Ends a connection that failed; a request in flight is lost.
+    fn disconnect(&mut self, number: usize, error: &io::Error) {
+        let client = &mut self.clients[number];
+        client.close(self.reconnect);
+        if let Some((_, expected)) = client.awaits.take() {
+            self.in_flight -= 1;
+            self.counts.lost += 1;
+            self.counts.examples.push(format!("{expected:?}: {error}"));
+        }
     }
 }
 
 impl Client {
-    pub(crate) fn connect(at: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&at, PATIENCE)?;
-        stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        stream.set_write_timeout(Some(PATIENCE))?;
-        Ok(Self { stream })
-    }
-
-    pub(crate) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
-    }
-
-    pub(crate) fn request(&mut self, path: &str) -> io::Result<()> {
-        self.send(format!("GET {path} HTTP/1.1\r\nhost: loopback\r\n\r\n").as_bytes())
-    }
-
-    pub(crate) fn ask(&mut self, path: &str) -> io::Result<Reply> {
-        self.request(path)?;
-        self.reply()
-    }
-
-    /// Reads one answer. There is one request at a time, so nothing follows it.
-    pub(crate) fn reply(&mut self) -> io::Result<Reply> {
-        let (mut bytes, mut buffer) = (Vec::new(), [0; 2048]);
-        loop {
-            match self.stream.read(&mut buffer)? {
-                0 => return Err(ErrorKind::UnexpectedEof.into()),
-                read => bytes.extend_from_slice(&buffer[..read]),
-            }
-            if let Some(reply) = complete(&bytes) {
-                return Ok(reply);
-            }
-        }
-    }
-
-    /// How long the server keeps the connection open when nothing more is sent.
-    pub(crate) fn time_to_close(&mut self) -> io::Result<Duration> {
-        let (start, mut rest) = (Instant::now(), Vec::new());
-        match self.stream.read_to_end(&mut rest) {
-            Ok(_) => Ok(start.elapsed()),
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(start.elapsed()),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// The answer, once head and body are there.
-fn complete(bytes: &[u8]) -> Option<Reply> {
-    let head = bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
-    let text = String::from_utf8_lossy(bytes);
-    let lower = text.to_ascii_lowercase();
-    let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.lines().next());
-    if bytes.len() < head + length.map_or(0, |length| length.parse().unwrap_or(0)) {
-        return None;
-    }
-    let status = text.get(9..12)?.parse().ok()?;
-    Some(Reply { status, text: text.into_owned() })
-}
-
-/// What became of the requests.
-#[derive(Default)]
-pub(crate) struct Tally {
-    pub(crate) right: AtomicU64,
-    /// A 503 that says when to come back.
-    pub(crate) turned_away: AtomicU64,
-    /// Connected, or thought so, and got no answer.
-    pub(crate) lost: AtomicU64,
-    pub(crate) wrong: AtomicU64,
-    pub(crate) connections: AtomicU64,
-    examples: Mutex<Vec<String>>,
-}
-
-impl Tally {
-    pub(crate) fn get(counter: &AtomicU64) -> u64 {
-        counter.load(Ordering::Relaxed)
-    }
-
-    /// What went wrong, told by a few examples.
-    pub(crate) fn examples(&self) -> String {
-        self.examples.lock().unwrap_or_else(PoisonError::into_inner).join("; ")
-    }
-
-    fn note(&self, counter: &AtomicU64, what: impl FnOnce() -> String) {
-        counter.fetch_add(1, Ordering::Relaxed);
-        let mut examples = self.examples.lock().unwrap_or_else(PoisonError::into_inner);
-        if examples.len() < 3 {
-            examples.push(what());
-        }
-    }
-}
-
-pub(crate) fn per_second(count: u64, time: Duration) -> u128 {
-    u128::from(count) * 1_000 / time.as_millis().max(1)
-}
-
-/// What clients do beyond asking.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Manner {
-    /// They stay, and come back when they are sent away.
-    Stay,
-    /// As `Stay`, and now and then one leaves for a new one.
-    Change,
-    /// They leave for good when the server closes.
-    Leave,
-}
-
-/// A crowd of clients that ask until it is dismissed.
-pub(crate) struct Crowd {
-    pub(crate) tally: Arc<Tally>,
-    stop: Arc<AtomicBool>,
-    threads: Vec<JoinHandle<()>>,
-}
-
-impl Crowd {
-    pub(crate) fn gather(at: SocketAddr, clients: usize, threads: usize, manner: Manner) -> Self {
-        let (tally, stop) = (Arc::<Tally>::default(), Arc::<AtomicBool>::default());
-        let start = |number| {
-            let (tally, stop) = (Arc::clone(&tally), Arc::clone(&stop));
-            let share = clients / threads + usize::from(number < clients % threads);
-            thread::spawn(move || serve_time(at, share, manner, &tally, &stop))
+    fn close(&mut self, reconnect: Reconnect) {
+        self.partial.clear();
+        self.connection = match reconnect {
+            Reconnect::Never => Connection::Closed,
+            Reconnect::Always | Reconnect::After(_) => Connection::New,
         };
-        let threads = (0..threads).map(start).collect();
-        Self { tally, stop, threads }
-    }
-
-    /// Waits until all have left of their own accord.
-    pub(crate) fn leaves_within(&self, time: Duration) -> bool {
-        let start = Instant::now();
-        while start.elapsed() < time {
-            if self.threads.iter().all(JoinHandle::is_finished) {
-                return true;
-            }
-            thread::sleep(Duration::from_millis(5));
-        }
-        false
-    }
-
-    pub(crate) fn dismiss(mut self) -> Arc<Tally> {
-        self.end();
-        Arc::clone(&self.tally)
-    }
-
-    fn end(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        for thread in self.threads.drain(..) {
-            let _ = thread.join();
-        }
     }
 }
 
-impl Drop for Crowd {
-    fn drop(&mut self) {
-        self.end();
-    }
+pub(crate) fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
+    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn serve_time(at: SocketAddr, share: usize, manner: Manner, tally: &Tally, stop: &AtomicBool) {
-    let mut clients: Vec<Option<Client>> = (0..share).map(|_| None).collect();
-    let stopped = || stop.load(Ordering::Relaxed);
-    let (mut round, mut first) = (0, true);
-    while !stopped() {
-        for (number, place) in clients.iter_mut().enumerate() {
-            if stopped() {
-                return;
-            }
-            let (path, _) = ROUTES[(number + round) % ROUTES.len()];
-            let kept = match place.take() {
-                Some(client) => Ok(client),
-                None if manner == Manner::Leave && !first => continue,
-                None => Client::connect(at).inspect(|_| {
-                    tally.connections.fetch_add(1, Ordering::Relaxed);
-                }),
-            };
-            let asked = kept.and_then(|mut client| client.request(path).map(|()| client));
-            match asked {
-                Ok(client) => *place = Some(client),
-                Err(error) => tally.note(&tally.lost, || format!("asking for {path}: {error}")),
-            }
-        }
-        first = false;
-        for (number, place) in clients.iter_mut().enumerate() {
-            let Some(client) = place else { continue };
-            let (path, right) = ROUTES[(number + round) % ROUTES.len()];
-            let reply = client.reply();
-            let stays = reply.as_ref().is_ok_and(|reply| !reply.has("connection: close"));
-            judge(path, right, reply, tally);
-            if !stays {
-                *place = None;
-            }
-        }
-        if manner == Manner::Leave && clients.iter().all(Option::is_none) {
-            return;
-        }
-        round += 1;
-        if manner == Manner::Change && round % 64 == 0 && share > 0 {
-            clients[round / 64 % share] = None;
-        }
-    }
-}
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::thread;
 
-fn judge(path: &str, right: u16, reply: io::Result<Reply>, tally: &Tally) {
-    match reply {
-        Ok(reply) if reply.status == right => {
-            tally.right.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(reply) if reply.status == 503 && reply.has("retry-after: ") => {
-            tally.turned_away.fetch_add(1, Ordering::Relaxed);
-        }
-        // Whoever is told that the process stops has been answered.
-        Ok(reply) if reply.status == 503 && reply.body().contains("Shutting down") => {
-            tally.right.fetch_add(1, Ordering::Relaxed);
-        }
-        Ok(reply) => tally.note(&tally.wrong, || format!("{path}: {}", reply.status)),
-        Err(error) => tally.note(&tally.lost, || format!("{path}: {error}")),
+    use super::*;
+
+    const RIGHT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n{\"id\":\"10042\"}";
+
+    /// Right, rejected, wrong and lost, for one request to a server that sends these parts.
+    fn count(parts: &[&str]) -> [u64; 4] {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let serve = || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.set_nodelay(true).unwrap();
+            let _ = stream.read(&mut [0; 1024]).unwrap();
+            for part in parts {
+                stream.write_all(part.as_bytes()).unwrap();
+                thread::sleep(Duration::from_millis(1));
+            }
+        };
+        let clients = LoadGenerator::new(address, 1, Requests::OneAccount, Reconnect::Never);
+        let (mut clients, counts) = (clients.unwrap(), Mutex::default());
+        thread::scope(|scope| {
+            scope.spawn(serve);
+            clients.run(&counts, &mut latencies(), |_| true).unwrap();
+        });
+        let counts = counts.into_inner().unwrap();
+        assert_eq!(counts.connections, 1);
+        assert_eq!(counts.no_errors().is_err(), counts.lost + counts.wrong > 0);
+        [counts.right, counts.rejected, counts.wrong, counts.lost]
+    }
+
+    #[test]
+    fn a_response_is_counted_by_status_and_account() {
+        assert_eq!(count(&[RIGHT]), [1, 0, 0, 0]);
+        let full = "HTTP/1.1 503 No\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(count(&[full]), [0, 1, 0, 0]);
+        let draining =
+            "HTTP/1.1 503 No\r\ncontent-length: 26\r\n\r\n{\"status\":\"Shutting down\"}";
+        assert_eq!(count(&[draining]), [1, 0, 0, 0]);
+        let unavailable = "HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(count(&[unavailable]), [0, 0, 1, 0]);
+        assert_eq!(count(&[&RIGHT.replace("10042", "10043")]), [0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn a_response_may_come_in_parts() {
+        let (start, rest) = RIGHT.split_at(20);
+        assert_eq!(count(&[start, &rest[..30], &rest[30..]]), [1, 0, 0, 0]);
+    }
+
+    #[test]
+    fn a_response_that_does_not_come_is_lost() {
+        assert_eq!(count(&[]), [0, 0, 0, 1]);
+        assert_eq!(count(&[&RIGHT[..50]]), [0, 0, 0, 1]);
+        assert_eq!(count(&["SSH-2.0-OpenSSH\r\n"]), [0, 0, 0, 1]);
     }
 }

@@ -5,23 +5,28 @@
 #![cfg(target_os = "linux")]
 
 mod artifacts;
+mod availability;
 mod bench;
+mod cleanup;
 mod command;
+mod deployment;
 mod docker;
 mod e2e;
 mod faults;
 mod http;
-mod interrupt;
 mod load;
-mod settings;
+mod machine;
+mod pool;
+mod process;
+mod requests;
+mod service;
 mod soak;
-mod witness;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask")]
@@ -33,11 +38,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     /// Run the whole life of the service on a real engine, under names of its own
-    E2e {
-        /// Take the binaries from here instead of building them
-        #[arg(long, value_name = "FOLDER")]
-        binaries: Option<PathBuf>,
-    },
+    E2e(e2e::Args),
     /// Put the static binaries through overload, faults and attacks, and print a table
     Faults(faults::Args),
     /// Measure the static binaries: throughput against a floor, memory, start, size, growth
@@ -60,9 +61,12 @@ fn main() -> ExitCode {
 }
 
 fn run(task: Task) -> Result<ExitCode> {
+    cleanup::on_interrupt()?;
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     let done = |()| ExitCode::SUCCESS;
     match task {
-        Task::E2e { binaries } => e2e::run(binaries.as_deref()).map(done),
+        Task::E2e(args) => e2e::run(&args).map(done),
         Task::Faults(args) => faults::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Floor(args) => bench::floor::run(&args).map(done),

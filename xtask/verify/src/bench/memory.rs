@@ -1,82 +1,81 @@
-//! Memory: at rest, for each connection that rests, and after millions of requests. Figures are the
-//! resident set as `/proc` shows it, whose kB are KiB.
+//! Memory: at rest, for each idle connection, and after millions of requests. Figures are the resident
+//! set as `/proc` shows it, whose kB are KiB.
 
-use std::thread;
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::Instant;
 
 use anyhow::{Result, ensure};
 
-use super::load::{Load, Shape};
-use super::report::{Figure, Goal};
+use super::report::{Figure, Findings, Goal};
 use super::server::Server;
-use super::throughput::MODES;
-use super::{Bench, Findings, float};
-use crate::load::Client;
+use super::{Bench, float};
+use crate::http::Client;
+use crate::load::{LoadGenerator, Reconnect, latencies, lock};
+use crate::requests::Requests;
 
 const PART: &str = "memory";
-/// 3 MB, in the unit that `/proc` has.
-const REST: Goal = Goal::AtMost(3_000.0);
+/// 6 MB.
+const REST: Goal = Goal::AtMost(5_859.0);
 /// As many as the service takes by default.
 const IDLE: u32 = 10_000;
-const EACH: Goal = Goal::AtMost(6.0);
-/// An allocator never quite stands still.
-const GROWTH: Goal = Goal::AtMost(100.0);
+/// 20 KB.
+const EACH: Goal = Goal::AtMost(19.5);
+/// An allocator is never quite still.
+const GROWTH: Goal = Goal::AtMost(1_024.0);
 
 pub(super) fn run(bench: &Bench) -> Result<Findings> {
     let kib = |name: &str, value| Figure::new(PART, name, value, "KiB");
-    let start = |folder| Server::ours(&bench.artifacts.service, folder, &[], &bench.cores.0);
     let folder = bench.folder(PART)?;
-    let server = start(&folder)?;
-    let fresh = float(server.memory_at_rest()?);
+    let start = || Server::ours(&bench.artifacts.service, &folder, &[]);
+    let server = start()?;
+    let fresh = float(server.usage_at_rest()?.memory);
     server.stop()?;
-    let server = start(&folder)?;
-    let existing = float(server.memory_at_rest()?);
+    let server = start()?;
+    let existing = float(server.usage_at_rest()?.memory);
     let mut figures = vec![
         kib("at rest, fresh database", fresh).goal(REST),
         kib("at rest, existing database", existing).goal(REST),
     ];
 
-    eprintln!("  {PART}: {IDLE} connections that rest");
+    eprintln!("  {PART}: {IDLE} idle connections");
     let mut clients = Vec::new();
     for _ in 0..IDLE {
-        let mut client = Client::connect(server.at)?;
-        let reply = client.ask("/accounts/10042")?;
-        ensure!(reply.status == 200, "connection {} is answered: {}", clients.len(), reply.text);
+        let mut client = Client::connect(server.address)?;
+        let response = client.get("/accounts/10042")?;
+        ensure!(response.status == 200, "connection {}: {}", clients.len(), response.text);
         clients.push(client);
     }
-    let each = |memory| (float(memory) - existing) / f64::from(IDLE);
-    figures.push(kib("each of 10,000 connections, just answered", each(server.memory()?)));
-    thread::sleep(Duration::from_secs(5));
-    let rested = kib("each of 10,000 connections, idle for 5 s", each(server.memory()?));
-    figures.push(rested.goal(EACH));
-    let open = server.process.descriptors()?;
+    let each = (float(server.usage_at_rest()?.memory) - existing) / f64::from(IDLE);
+    figures.push(kib("each of 10,000 idle connections", each).goal(EACH));
+    let open = server.process.usage()?.descriptors;
     ensure!(open >= clients.len(), "only {open} descriptors are open: connections were closed");
     drop(clients);
-    figures.push(kib("after they have gone", float(server.memory_at_rest()?)));
+    figures.push(kib("after they have gone", float(server.usage_at_rest()?.memory)));
 
     // What the first of each kind leaves behind is not growth.
-    requests(bench, &server, 1)?;
-    let before = float(server.memory_at_rest()?);
-    let count = requests(bench, &server, if bench.long { 50_000_000 } else { 3_000_000 })?;
-    let after = float(server.memory_at_rest()?);
-    figures.push(kib("before requests", before));
-    figures.push(kib("after them", after));
-    figures.push(Figure::new(PART, "requests in between", float(count), "requests"));
-    figures.push(kib("growth", after - before).goal(GROWTH));
+    send(bench, &server, 1)?;
+    let before = float(server.usage_at_rest()?.memory);
+    let count = send(bench, &server, if bench.long { 50_000_000 } else { 3_000_000 })?;
+    let after = float(server.usage_at_rest()?.memory);
+    figures.push(Figure::new(PART, "requests", float(count), "requests"));
+    figures.push(kib("growth after these requests", after - before).goal(GROWTH));
     Ok(Findings { rows: Vec::new(), figures })
 }
 
-/// At least so many, in all modes in turn, on new connections each time.
-fn requests(bench: &Bench, server: &Server, least: u64) -> Result<u64> {
+/// Sends at least this many requests, with few and with many connections in turn.
+fn send(bench: &Bench, server: &Server, least: u64) -> Result<u64> {
     eprintln!("  {PART}: {least} requests or some more");
     let mut count = 0;
     while count < least {
-        for (mode, connections, depth) in MODES {
-            let answers =
-                Load::connect(server.at, Shape::new(connections, depth))?.run(bench.time)?;
-            let (wrong, lost) = (answers.wrong, answers.lost);
-            ensure!(wrong + lost == 0, "{mode}: {wrong} wrong and {lost} lost answers");
-            count += answers.requests;
+        for connections in [64, 512] {
+            let requests = Requests::OneAccount;
+            let mut load =
+                LoadGenerator::new(server.address, connections, requests, Reconnect::Never)?;
+            let end = Instant::now() + bench.sample_time;
+            let counts = Mutex::default();
+            load.run(&counts, &mut latencies(), |now| now > end)?;
+            lock(&counts).no_errors()?;
+            count += lock(&counts).right;
         }
     }
     Ok(count)

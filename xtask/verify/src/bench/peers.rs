@@ -1,45 +1,28 @@
-//! Rivals: servers of others that answer as ours does, in a folder with a `build.sh` that builds them
-//! by name into `$CARGO_TARGET_DIR/release/peer-NAME`. They take their port as their argument.
+//! Peers: servers of others with the same responses, in a folder with a `build.sh` that builds them by
+//! name into `$CARGO_TARGET_DIR/release/peer-NAME`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::command::{command, read};
 
-/// What a rival's name ends with that is only there where requests are pipelined.
-pub(super) const PIPELINED: &str = "+pf";
+const NAMES: &str =
+    "axum actix ntex xitca may hyper-mt hyper-rpc hyper-rpc-ndb hyper-rpc-map hand-map";
 
-const NAMES: [&str; 11] = [
-    "axum",
-    "actix",
-    "ntex",
-    "xitca",
-    "may",
-    "hyper-mt",
-    "hyper-rpc",
-    "hyper-rpc-ndb",
-    "hyper-rpc-map",
-    "hand-map",
-    "hyper-rpc+pf",
-];
-
-pub(super) struct Rival {
+pub(super) struct Peer {
     pub(super) name: String,
     binary: PathBuf,
 }
 
-impl Rival {
-    /// All of the folder, or those with these names; those that are not there yet are built.
+impl Peer {
+    /// All of the folder, or those with these names; what is missing is built.
     pub(super) fn all(folder: &Path, chosen: &[String]) -> Result<Vec<Self>> {
+        let known: Vec<_> = NAMES.split(' ').collect();
         for name in chosen {
-            ensure!(
-                NAMES.contains(&name.as_str()),
-                "there is no rival {name:?}, only {}",
-                NAMES.join(", ")
-            );
+            ensure!(known.contains(&name.as_str()), "there is no peer {name:?}, only {NAMES}");
         }
         let script = folder.join("build.sh");
         let script = fs::canonicalize(&script)
@@ -48,32 +31,29 @@ impl Rival {
             .map_or_else(|| std::env::temp_dir().join("accountservice-peers"), PathBuf::from);
         let target = std::path::absolute(temporary)?.join("target");
         let is_chosen = |name: &&str| chosen.is_empty() || chosen.iter().any(|it| it == name);
-        let rivals = NAMES.into_iter().filter(is_chosen).map(|name| {
-            let package = name.trim_end_matches(PIPELINED);
-            Self { name: name.to_owned(), binary: target.join(format!("release/peer-{package}")) }
-        });
-        let rivals: Vec<_> = rivals.collect();
-        let missing = rivals.iter().filter(|rival| !rival.binary.exists());
-        let mut missing: Vec<_> =
-            missing.map(|rival| rival.name.trim_end_matches(PIPELINED)).collect();
-        missing.dedup();
+        let peer = |name: &str| {
+            let binary = target.join(format!("release/peer-{name}"));
+            Self { name: name.to_owned(), binary }
+        };
+        let peers: Vec<_> = known.into_iter().filter(is_chosen).map(peer).collect();
+        let missing = peers.iter().filter(|peer| !peer.binary.exists());
+        let missing: Vec<_> = missing.map(|peer| peer.name.as_str()).collect();
         if !missing.is_empty() {
             eprintln!("Building {}; this takes some minutes.", missing.join(", "));
-            let build = &mut command(&script.display().to_string(), missing);
+            let mut build = command(&script.display().to_string(), &missing);
             read(build.env("CARGO_TARGET_DIR", &target))?;
         }
-        match rivals.iter().find(|rival| !rival.binary.exists()) {
-            Some(rival) => bail!("{} did not build {}", script.display(), rival.binary.display()),
-            None => Ok(rivals),
+        for peer in &peers {
+            let binary = peer.binary.display();
+            ensure!(peer.binary.exists(), "{} did not build {binary}", script.display());
         }
+        Ok(peers)
     }
 
-    pub(super) fn command(&self, folder: &Path, workers: usize) -> Command {
+    /// One worker in this folder, on this port.
+    pub(super) fn command(&self, folder: &Path, port: u16) -> Command {
         let mut command = Command::new(&self.binary);
-        command.current_dir(folder).env("WORKERS", workers.to_string());
-        if self.name.ends_with(PIPELINED) {
-            command.env("PIPELINE_FLUSH", "1");
-        }
+        command.current_dir(folder).env("WORKERS", "1").arg(port.to_string());
         command
     }
 }

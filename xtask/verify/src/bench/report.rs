@@ -1,14 +1,12 @@
-//! What was measured, as tables to read and as JSON to work with.
+//! What was measured, as markdown tables to read and as JSON to work with.
 
-use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
-use std::thread;
+use std::fmt;
 
+use comfy_table::presets::ASCII_MARKDOWN;
+use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
-use super::statistics::range;
-use crate::command::{command, read};
+use crate::machine::Machine;
 
 /// All of it.
 #[derive(Serialize)]
@@ -16,25 +14,21 @@ pub(super) struct Report {
     pub(super) machine: Machine,
     /// The command line that repeats it.
     pub(super) command: Vec<String>,
-    pub(super) rounds: usize,
+    pub(super) rounds: u16,
     pub(super) seconds_per_sample: f64,
+    #[serde(flatten)]
+    pub(super) findings: Findings,
+}
+
+/// What a part has found.
+#[derive(Default, Serialize)]
+pub(super) struct Findings {
     pub(super) rows: Vec<Row>,
     pub(super) figures: Vec<Figure>,
 }
 
-#[derive(Serialize)]
-pub(super) struct Machine {
-    pub(super) cpu: String,
-    pub(super) cores: usize,
-    pub(super) kernel: String,
-    pub(super) architecture: &'static str,
-    /// Where the databases are.
-    pub(super) file_system: String,
-    pub(super) commit: String,
-}
-
 /// A server under load: medians of the samples.
-#[derive(Clone, Serialize)]
+#[derive(Serialize)]
 pub(super) struct Row {
     pub(super) part: &'static str,
     pub(super) setting: String,
@@ -46,31 +40,21 @@ pub(super) struct Row {
     pub(super) percent_of_floor: Option<f64>,
     pub(super) p50_us: f64,
     pub(super) p99_us: f64,
-    /// Processor time of the server, in user and system mode.
+    /// Processor time of the server.
     pub(super) cpu_us_per_request: f64,
-    pub(super) user_us_per_request: f64,
-    /// Answers on the connection with the fewest, as a share of the mean.
-    pub(super) slowest_connection_percent: f64,
-    /// Wrong and lost answers.
+    /// Of one core, in the worst sample.
+    pub(super) percent_of_others: f64,
+    /// Responses that were wrong, rejected or lost.
     pub(super) errors: u64,
-    /// Samples that were taken again because other processes were busy, and those that they disturbed
-    /// to the last.
-    pub(super) retries: usize,
-    pub(super) disturbed: usize,
-    /// Requests per second and p99 of each round.
-    pub(super) rates: Vec<f64>,
-    pub(super) p99s_us: Vec<f64>,
 }
 
 /// One figure, and its goal if it has one.
-#[derive(Clone, Serialize)]
+#[derive(Serialize)]
 pub(super) struct Figure {
     pub(super) part: &'static str,
     pub(super) name: String,
     pub(super) value: f64,
     pub(super) unit: &'static str,
-    /// Where the median of the single rounds lies, with a probability of 95 %.
-    pub(super) range: Option<[f64; 2]>,
     pub(super) goal: Option<Goal>,
     pub(super) met: Option<bool>,
 }
@@ -82,6 +66,13 @@ pub(super) enum Goal {
     AtLeast(f64),
 }
 
+impl Findings {
+    pub(super) fn add(&mut self, other: Self) {
+        self.rows.extend(other.rows);
+        self.figures.extend(other.figures);
+    }
+}
+
 impl Figure {
     pub(super) fn new(
         part: &'static str,
@@ -89,12 +80,7 @@ impl Figure {
         value: f64,
         unit: &'static str,
     ) -> Self {
-        Self { part, name: name.into(), value, unit, range: None, goal: None, met: None }
-    }
-
-    /// Tells how far what the single rounds say can be believed.
-    pub(super) fn rounds(self, values: &[f64]) -> Self {
-        Self { range: range(values), ..self }
+        Self { part, name: name.into(), value, unit, goal: None, met: None }
     }
 
     pub(super) fn goal(mut self, goal: Goal) -> Self {
@@ -107,118 +93,66 @@ impl Figure {
     }
 }
 
-impl Machine {
-    pub(super) fn look(folder: &Path) -> Self {
-        let read = |program: &str, args: &[&str]| {
-            let text = read(&mut command(program, args));
-            text.map_or_else(|_| "unknown".to_owned(), |text| text.trim().to_owned())
-        };
-        let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpus.lines().find(|line| line.starts_with("model name"));
-        let model = model.and_then(|line| line.split_once(": "));
-        let folder = folder.display().to_string();
-        let kernel = read("uname", &["--kernel-release"]);
-        Self {
-            cpu: model.map_or("unknown", |(_, model)| model).to_owned(),
-            cores: thread::available_parallelism().map_or(0, usize::from),
-            // What comes after the first dash is the name that somebody gave to a build.
-            kernel: kernel.split('-').next().unwrap_or_default().to_owned(),
-            architecture: std::env::consts::ARCH,
-            file_system: read("stat", &["--file-system", "--format=%T", &folder]),
-            commit: read("git", &["rev-parse", "--short", "HEAD"]),
+impl fmt::Display for Findings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.rows.is_empty() {
+            writeln!(f, "{}\n", rows(&self.rows))?;
         }
+        if !self.figures.is_empty() {
+            writeln!(f, "{}", figures(&self.figures))?;
+        }
+        Ok(())
     }
 }
 
-const HEADS: [&str; 12] = [
-    "setting",
-    "server",
-    "requests/s",
-    "min",
-    "max",
-    "% of floor",
-    "p50 µs",
-    "p99 µs",
-    "CPU µs",
-    "user µs",
-    "slowest %",
-    "retries",
+/// Its name, and its cell for a row.
+type Column = (&'static str, fn(&Row) -> String);
+
+const COLUMNS: [Column; 10] = [
+    ("setting", |row| row.setting.clone()),
+    ("server", |row| row.server.clone()),
+    ("requests/s", |row| grouped(row.requests_per_second)),
+    ("min", |row| grouped(row.slowest_sample)),
+    ("max", |row| grouped(row.fastest_sample)),
+    ("% of floor", |row| row.percent_of_floor.map_or("-".to_owned(), precise)),
+    ("p50 µs", |row| grouped(row.p50_us)),
+    ("p99 µs", |row| grouped(row.p99_us)),
+    ("CPU µs", |row| precise(row.cpu_us_per_request)),
+    ("others %", |row| grouped(row.percent_of_others)),
 ];
 
-/// A line for each row, under a head.
-pub(super) fn rows(rows: &[Row]) -> String {
-    let mut cells = vec![HEADS.map(str::to_owned).to_vec()];
-    for row in rows {
-        let disturbed = if row.disturbed > 0 {
-            format!(", {} disturbed", row.disturbed)
-        } else {
-            String::new()
-        };
-        cells.push(vec![
-            row.setting.clone(),
-            row.server.clone(),
-            grouped(row.requests_per_second),
-            grouped(row.slowest_sample),
-            grouped(row.fastest_sample),
-            row.percent_of_floor.map_or("-".to_owned(), |share| format!("{share:.1}")),
-            grouped(row.p50_us),
-            grouped(row.p99_us),
-            format!("{:.2}", row.cpu_us_per_request),
-            format!("{:.2}", row.user_us_per_request),
-            format!("{:.0}", row.slowest_connection_percent),
-            format!("{}{disturbed}", row.retries),
-        ]);
-    }
-    table(&cells, 2)
+fn rows(rows: &[Row]) -> Table {
+    let cells = rows.iter().map(|row| COLUMNS.map(|(_, cell)| cell(row)));
+    table(COLUMNS.map(|(name, _)| name), cells, 2)
 }
 
-/// A line for each figure, with its goal and whether it is met.
-pub(super) fn figures(figures: &[Figure]) -> String {
-    let mut cells =
-        vec![["figure", "measured", "unit", "95 % range", "goal", ""].map(str::to_owned).to_vec()];
-    for figure in figures {
+fn figures(figures: &[Figure]) -> Table {
+    let cells = figures.iter().map(|figure| {
         let goal = figure.goal.map_or_else(String::new, |goal| match goal {
-            Goal::AtMost(most) => format!("<= {}", precise(most)),
-            Goal::AtLeast(least) => format!(">= {}", precise(least)),
+            Goal::AtMost(most) => format!("at most {}", precise(most)),
+            Goal::AtLeast(least) => format!("at least {}", precise(least)),
         });
         let verdict = figure.met.map_or("", |met| if met { "met" } else { "missed" });
-        let range = figure
-            .range
-            .map_or_else(String::new, |[from, to]| format!("{} to {}", precise(from), precise(to)));
-        cells.push(vec![
-            figure.name.clone(),
-            precise(figure.value),
-            figure.unit.to_owned(),
-            range,
-            goal,
-            verdict.to_owned(),
-        ]);
-    }
-    table(&cells, 1)
+        [figure.name.clone(), precise(figure.value), figure.unit.into(), goal, verdict.into()]
+    });
+    table(["figure", "measured", "unit", "goal", ""], cells, 1)
 }
 
-/// Columns as wide as they have to be; the first ones are texts, and begin on the left.
-fn table(cells: &[Vec<String>], texts: usize) -> String {
-    let width =
-        |column: usize| cells.iter().filter_map(|row| Some(row.get(column)?.chars().count())).max();
-    let mut lines = String::new();
-    for row in cells {
-        let mut line = String::new();
-        for (column, cell) in row.iter().enumerate() {
-            let width = width(column).unwrap_or_default();
-            // Writing to a string cannot fail.
-            let _ = if column < texts {
-                write!(line, "{cell:<width$}  ")
-            } else {
-                write!(line, "{cell:>width$}  ")
-            };
-        }
-        let _ = writeln!(lines, "{}", line.trim_end());
+/// The first columns are text; the others are numbers.
+fn table<const N: usize>(
+    header: [&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+    texts: usize,
+) -> Table {
+    let mut table = Table::new();
+    table.load_style(ASCII_MARKDOWN).set_header(header).add_rows(rows);
+    for column in table.column_iter_mut().skip(texts) {
+        column.set_cell_alignment(CellAlignment::Right);
     }
-    lines
+    table
 }
 
-/// With as many places as are of interest.
+/// Two places where they are of interest.
 fn precise(value: f64) -> String {
     match value.abs() {
         0.0..100.0 if value.fract() != 0.0 => format!("{value:.2}"),
@@ -240,7 +174,7 @@ pub(super) fn grouped(value: f64) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     #![allow(
         clippy::needless_raw_string_hashes,
         reason = "expect_test writes them when it updates"
@@ -250,32 +184,27 @@ pub(super) mod tests {
 
     use super::*;
 
-    /// A report of two servers, one with a name that needs care, and of two figures.
-    pub(in super::super) fn example() -> Report {
-        let row = |server: &str, rate| Row {
+    fn example() -> Report {
+        let row = |server: &str, rate, percent_of_floor| Row {
             part: "throughput",
             setting: "l64".to_owned(),
             server: server.to_owned(),
             requests_per_second: rate,
             slowest_sample: rate - 1_000.0,
             fastest_sample: rate + 1_000.0,
-            percent_of_floor: Some(rate / 1_200.0),
+            percent_of_floor,
             p50_us: 640.0,
             p99_us: 1_234.0,
             cpu_us_per_request: 8.125,
-            user_us_per_request: 2.5,
-            slowest_connection_percent: 99.6,
+            percent_of_others: 2.5,
             errors: 0,
-            retries: 2,
-            disturbed: usize::from(server == "floor"),
-            rates: vec![rate - 1_000.0, rate, rate + 1_000.0],
-            p99s_us: vec![1_234.0, 1_200.0, 1_300.0],
         };
+        let share = Figure::new("throughput", "l64: of xitca's requests/s", 1.0725, "×");
         let rest = Figure::new("memory", "at rest", 2_904.0, "KiB");
-        let share = Figure::new("throughput", "l64: share of the floor", 80.25, "%");
+        let size = Figure::new("size", "accountservice", 2_800_001.0, "bytes");
         Report {
             machine: Machine {
-                cpu: "AMD <EPYC>".to_owned(),
+                cpu: "AMD EPYC".to_owned(),
                 cores: 2,
                 kernel: "6.18.44".to_owned(),
                 architecture: "x86_64",
@@ -285,41 +214,44 @@ pub(super) mod tests {
             command: vec!["bench".to_owned(), "--rounds=5".to_owned()],
             rounds: 5,
             seconds_per_sample: 2.0,
-            rows: vec![row("accountservice", 96_300.0), row("floor", 120_000.0)],
-            figures: vec![
-                rest.goal(Goal::AtMost(3_000.0)),
-                share.rounds(&[79.5, 80.5, 81.0, 78.0, 80.0, 82.0]).goal(Goal::AtLeast(82.0)),
-            ],
+            findings: Findings {
+                rows: vec![
+                    row("accountservice", 96_300.0, Some(80.25)),
+                    row("floor", 120_000.0, None),
+                ],
+                figures: vec![
+                    share.goal(Goal::AtLeast(1.05)),
+                    rest,
+                    size.goal(Goal::AtMost(2_800_000.0)),
+                ],
+            },
         }
     }
 
     #[test]
-    fn a_table_has_a_line_for_each_server() {
+    fn tables_have_a_line_for_each_server_and_each_figure() {
         expect![[r#"
-            setting  server          requests/s      min      max  % of floor  p50 µs  p99 µs  CPU µs  user µs  slowest %         retries
-            l64      accountservice      96,300   95,300   97,300        80.2     640   1,234    8.12     2.50        100               2
-            l64      floor              120,000  119,000  121,000       100.0     640   1,234    8.12     2.50        100  2, 1 disturbed
-        "#]].assert_eq(&rows(&example().rows));
-    }
+            | setting | server         | requests/s |     min |     max | % of floor | p50 µs | p99 µs | CPU µs | others % |
+            |---------|----------------|------------|---------|---------|------------|--------|--------|--------|----------|
+            | l64     | accountservice |     96,300 |  95,300 |  97,300 |      80.25 |    640 |  1,234 |   8.12 |        2 |
+            | l64     | floor          |    120,000 | 119,000 | 121,000 |          - |    640 |  1,234 |   8.12 |        2 |
 
-    #[test]
-    fn a_goal_stands_beside_what_was_measured() {
-        expect![[r#"
-            figure                   measured  unit  95 % range      goal
-            at rest                     2,904   KiB              <= 3,000     met
-            l64: share of the floor     80.25     %    78 to 82     >= 82  missed
-        "#]]
-        .assert_eq(&figures(&example().figures));
+            | figure                     |  measured |  unit |              goal |        |
+            |----------------------------|-----------|-------|-------------------|--------|
+            | l64: of xitca's requests/s |      1.07 |     × |     at least 1.05 |    met |
+            | at rest                    |     2,904 |   KiB |                   |        |
+            | accountservice             | 2,800,001 | bytes | at most 2,800,000 | missed |
+        "#]].assert_eq(&example().findings.to_string());
     }
 
     #[test]
     fn the_json_has_all_of_it() {
         let mut example = example();
-        example.rows.truncate(1);
+        example.findings.rows.truncate(1);
         expect![[r#"
             {
               "machine": {
-                "cpu": "AMD <EPYC>",
+                "cpu": "AMD EPYC",
                 "cores": 2,
                 "kernel": "6.18.44",
                 "architecture": "x86_64",
@@ -344,57 +276,41 @@ pub(super) mod tests {
                   "p50_us": 640.0,
                   "p99_us": 1234.0,
                   "cpu_us_per_request": 8.125,
-                  "user_us_per_request": 2.5,
-                  "slowest_connection_percent": 99.6,
-                  "errors": 0,
-                  "retries": 2,
-                  "disturbed": 0,
-                  "rates": [
-                    95300.0,
-                    96300.0,
-                    97300.0
-                  ],
-                  "p99s_us": [
-                    1234.0,
-                    1200.0,
-                    1300.0
-                  ]
+                  "percent_of_others": 2.5,
+                  "errors": 0
                 }
               ],
               "figures": [
+                {
+                  "part": "throughput",
+                  "name": "l64: of xitca's requests/s",
+                  "value": 1.0725,
+                  "unit": "×",
+                  "goal": {
+                    "at_least": 1.05
+                  },
+                  "met": true
+                },
                 {
                   "part": "memory",
                   "name": "at rest",
                   "value": 2904.0,
                   "unit": "KiB",
-                  "range": null,
-                  "goal": {
-                    "at_most": 3000.0
-                  },
-                  "met": true
+                  "goal": null,
+                  "met": null
                 },
                 {
-                  "part": "throughput",
-                  "name": "l64: share of the floor",
-                  "value": 80.25,
-                  "unit": "%",
-                  "range": [
-                    78.0,
-                    82.0
-                  ],
+                  "part": "size",
+                  "name": "accountservice",
+                  "value": 2800001.0,
+                  "unit": "bytes",
                   "goal": {
-                    "at_least": 82.0
+                    "at_most": 2800000.0
                   },
                   "met": false
                 }
               ]
             }"#]]
         .assert_eq(&serde_json::to_string_pretty(&example).unwrap());
-    }
-
-    #[test]
-    fn numbers_are_grouped_by_thousands() {
-        let text = [0.0, 999.4, 1_000.0, 1_234_567.0, -45_678.0].map(grouped);
-        assert_eq!(text, ["0", "999", "1,000", "1,234,567", "-45,678"]);
     }
 }

@@ -1,0 +1,57 @@
+//! Undoes what a command has started, when the command ends and when it is interrupted: processes,
+//! mounts, folders, deployments. An undo action must not use this file itself: the list is locked
+//! while it runs.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use anyhow::{Context, Result};
+
+type Undo = Box<dyn FnOnce() + Send>;
+
+static PENDING: Mutex<BTreeMap<u64, Undo>> = Mutex::new(BTreeMap::new());
+
+/// Runs its action when it is dropped, or before the process ends by Ctrl-C or SIGTERM.
+#[must_use]
+pub(crate) struct Cleanup(u64);
+
+impl Cleanup {
+    pub(crate) fn new(undo: impl FnOnce() + Send + 'static) -> Self {
+        let mut pending = lock();
+        let id = pending.last_key_value().map_or(0, |(id, _)| id + 1);
+        pending.insert(id, Box::new(undo));
+        Self(id)
+    }
+
+    /// There is nothing left to undo: the id of a process that has ended may belong to another one.
+    pub(crate) fn cancel(&self) {
+        lock().remove(&self.0);
+    }
+}
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        let mut pending = lock();
+        if let Some(undo) = pending.remove(&self.0) {
+            undo();
+        }
+    }
+}
+
+/// From now on Ctrl-C and SIGTERM undo everything, the newest first, and end the process with 130. The
+/// main thread is not asked: it may wait for something that does not come.
+pub(crate) fn on_interrupt() -> Result<()> {
+    let end = || {
+        let mut pending = lock();
+        eprintln!("Interrupted; ending what was started.");
+        while let Some((_, undo)) = pending.pop_last() {
+            undo();
+        }
+        std::process::exit(130);
+    };
+    ctrlc::set_handler(end).context("cannot listen for Ctrl-C")
+}
+
+fn lock() -> MutexGuard<'static, BTreeMap<u64, Undo>> {
+    PENDING.lock().unwrap_or_else(PoisonError::into_inner)
+}

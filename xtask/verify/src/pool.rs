@@ -1,0 +1,77 @@
+//! Clients in the background, which send mixed requests until they are stopped, while `faults` and
+//! `soak` do something to the service.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::load::{Counts, LoadGenerator, Reconnect, latencies, lock};
+use crate::process::{SOON, until};
+use crate::requests::Requests;
+
+/// More than one, since a connect blocks its thread for a moment.
+const THREADS: usize = 4;
+
+pub(crate) struct ClientPool {
+    counts: Arc<Mutex<Counts>>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<Result<()>>>,
+}
+
+impl ClientPool {
+    pub(crate) fn start(address: SocketAddr, count: usize, reconnect: Reconnect) -> Result<Self> {
+        let mut pool = Self { counts: Arc::default(), stop: Arc::default(), threads: Vec::new() };
+        for number in 0..THREADS {
+            let share = count / THREADS + usize::from(number < count % THREADS);
+            let mut load = LoadGenerator::new(address, share, Requests::Mixed, reconnect)?;
+            let (counts, stop) = (Arc::clone(&pool.counts), Arc::clone(&pool.stop));
+            pool.threads.push(thread::spawn(move || {
+                let is_over = |_| stop.load(Ordering::Relaxed);
+                load.run(&counts, &mut latencies(), is_over).map(drop)
+            }));
+        }
+        Ok(pool)
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        lock(&self.counts).clone()
+    }
+
+    /// Waits until this many responses were right.
+    pub(crate) fn wait_for(&self, right: usize) -> Result<()> {
+        let what = format!("{right} responses are right");
+        until(&what, SOON, || self.counts().right >= right as u64).map(drop)
+    }
+
+    /// Waits until the service has ended all connections.
+    pub(crate) fn wait_for_end(&self) -> Result<()> {
+        let is_over = || self.threads.iter().all(JoinHandle::is_finished);
+        until("all clients have left", SOON, is_over).map(drop)
+    }
+
+    /// Sends no more requests and waits for the responses that are due.
+    pub(crate) fn stop(mut self) -> Result<Counts> {
+        self.join().into_iter().collect::<Result<()>>()?;
+        Ok(self.counts())
+    }
+
+    fn join(&mut self) -> Vec<Result<()>> {
+        self.stop.store(true, Ordering::Relaxed);
+        let threads = self.threads.drain(..);
+        threads.map(|thread| thread.join().expect("a client does not panic")).collect()
+    }
+}
+
+impl Drop for ClientPool {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+pub(crate) fn per_second(count: u64, time: Duration) -> u128 {
+    u128::from(count) * 1_000 / time.as_millis().max(1)
+}
