@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, ensure};
 
 use crate::docker::addresses;
-use crate::http::get;
+use crate::service::get;
 
 /// Between two rounds: a bounded load that sees any gap that a person would.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -72,6 +72,6 @@ impl AvailabilityProbe {
 
 fn answers(address: SocketAddr) -> Result<()> {
     let response = get(address, "/accounts/10000").with_context(|| address.to_string())?;
-    ensure!(response.status == 200, "{address}: {}", response.text);
+    ensure!(response.status() == 200, "{address}: {response:?}");
     Ok(())
 }

@@ -129,7 +129,7 @@ impl Bench {
         let name = format!("accounts-{accounts}");
         if !self.folder.join(&name).exists() {
             eprintln!("  seeding {accounts} accounts; a million takes some 7 s");
-            self.serve(&self.folder(&name)?, &[&format!("--accounts={accounts}")])?.stop()?;
+            self.serve(&self.folder(&name)?, &[&format!("--accounts={accounts}")])?.stop();
         }
         self.folder(&name)
     }

@@ -1,11 +1,13 @@
-//! Undoes what a command has started, when the command ends and when it is interrupted: processes,
-//! mounts, folders, deployments. An undo action must not use this file itself: the list is locked
-//! while it runs.
+//! Undoes what a command has started, when the command ends and when it is interrupted: mounts,
+//! folders, deployments. Child processes need no entry here: they are killed when they are dropped,
+//! and all of them on an interrupt.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, Result};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 type Undo = Box<dyn FnOnce() + Send>;
 
@@ -16,16 +18,12 @@ static PENDING: Mutex<BTreeMap<u64, Undo>> = Mutex::new(BTreeMap::new());
 pub(crate) struct Cleanup(u64);
 
 impl Cleanup {
+    /// The action must not make or drop a `Cleanup`: the list is locked while it runs.
     pub(crate) fn new(undo: impl FnOnce() + Send + 'static) -> Self {
         let mut pending = lock();
         let id = pending.last_key_value().map_or(0, |(id, _)| id + 1);
         pending.insert(id, Box::new(undo));
         Self(id)
-    }
-
-    /// There is nothing left to undo: the id of a process that has ended may belong to another one.
-    pub(crate) fn cancel(&self) {
-        lock().remove(&self.0);
     }
 }
 
@@ -38,18 +36,29 @@ impl Drop for Cleanup {
     }
 }
 
-/// From now on Ctrl-C and SIGTERM undo everything, the newest first, and end the process with 130. The
-/// main thread is not asked: it may wait for something that does not come.
+/// From now on Ctrl-C and SIGTERM kill all child processes, undo everything, the newest first, and end
+/// the process with 130. The main thread is not asked: it may wait for something that does not come.
 pub(crate) fn on_interrupt() -> Result<()> {
     let end = || {
         let mut pending = lock();
         eprintln!("Interrupted; ending what was started.");
+        for child in children().unwrap_or_default() {
+            let _ = kill(child, Signal::SIGKILL);
+        }
         while let Some((_, undo)) = pending.pop_last() {
             undo();
         }
         std::process::exit(130);
     };
     ctrlc::set_handler(end).context("cannot listen for Ctrl-C")
+}
+
+fn children() -> Result<Vec<Pid>> {
+    let mut children = Vec::new();
+    for task in procfs::process::Process::myself()?.tasks()? {
+        children.extend(task?.children()?);
+    }
+    Ok(children.into_iter().filter_map(|id| Some(Pid::from_raw(id.try_into().ok()?))).collect())
 }
 
 fn lock() -> MutexGuard<'static, BTreeMap<u64, Undo>> {

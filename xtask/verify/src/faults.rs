@@ -9,15 +9,17 @@ mod limits;
 mod saturation;
 mod suites;
 
+use std::any::Any;
 use std::cell::{OnceCell, RefCell};
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 
 use crate::artifacts::Artifacts;
 use crate::cleanup::Cleanup;
@@ -166,7 +168,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     for (number, (name, fault)) in faults.iter().enumerate() {
         eprintln!("--- {} of {}: {name}", number + 1, faults.len());
         let start = Instant::now();
-        let (observed, verdict) = match fault(&run) {
+        // The HTTP client panics where the service does not do what is expected.
+        let tried = catch_unwind(AssertUnwindSafe(|| fault(&run)));
+        let (observed, verdict) = match tried.unwrap_or_else(|panic| Err(message(&*panic))) {
             Ok(observed) => (observed, "pass"),
             Err(error) if error.is::<Skipped>() => (format!("{error:#}"), "skipped"),
             Err(error) => (format!("{error:#}"), "**FAIL**"),
@@ -199,6 +203,12 @@ fn report(args: &Args, seed: u64, rows: &str, took: Duration, machine: &Machine)
          | fault | what was done | what was observed | verdict |\n|---|---|---|---|\n{rows}",
         took.as_secs()
     )
+}
+
+fn message(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    Error::msg(text.unwrap_or("a panic without a message").to_owned())
 }
 
 /// Text as a cell of a markdown table can hold it.

@@ -14,8 +14,8 @@ use hdrhistogram::Histogram;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
-use crate::http::{Response, TIMEOUT};
-use crate::requests::{Expected, Requests};
+use crate::requests::{Expected, Requests, Response};
+use crate::service::SOON;
 
 /// How long a response may take after the end of a run; then it is lost.
 const LAST_RESPONSE: Duration = Duration::from_secs(10);
@@ -61,7 +61,7 @@ impl Counts {
         match response.status {
             _ if expected.is_met_by(response) => self.right += 1,
             503 if response.has_retry_after => self.rejected += 1,
-            503 if response.body() == r#"{"status":"Shutting down"}"# => self.right += 1,
+            503 if response.body == r#"{"status":"Shutting down"}"# => self.right += 1,
             status => {
                 self.wrong += 1;
                 self.examples.push(format!("{expected:?}: status {status}"));
@@ -199,7 +199,7 @@ impl LoadGenerator {
     fn try_send(&mut self, number: usize, expected: Expected) -> io::Result<()> {
         let connection = &mut self.clients[number].connection;
         if !matches!(connection, Connection::Open(_)) {
-            let stream = TcpStream::connect_timeout(&self.address, TIMEOUT)?;
+            let stream = TcpStream::connect_timeout(&self.address, SOON)?;
             stream.set_nonblocking(true)?;
             stream.set_nodelay(true)?;
             self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, number as u64))?;

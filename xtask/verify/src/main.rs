@@ -13,14 +13,13 @@ mod deployment;
 mod docker;
 mod e2e;
 mod faults;
-mod http;
 mod load;
 mod machine;
 mod pool;
-mod process;
 mod requests;
 mod service;
 mod soak;
+mod usage;
 
 use std::process::ExitCode;
 

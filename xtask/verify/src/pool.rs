@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use accountservice_host::testing::eventually;
 use anyhow::Result;
 
 use crate::load::{Counts, LoadGenerator, Reconnect, latencies, lock};
-use crate::process::{SOON, until};
 use crate::requests::Requests;
 
 /// More than one, since a connect blocks its thread for a moment.
@@ -42,15 +42,13 @@ impl ClientPool {
     }
 
     /// Waits until this many responses were right.
-    pub(crate) fn wait_for(&self, right: usize) -> Result<()> {
-        let what = format!("{right} responses are right");
-        until(&what, SOON, || self.counts().right >= right as u64).map(drop)
+    pub(crate) fn wait_for(&self, right: usize) {
+        eventually("enough responses are right", || self.counts().right >= right as u64);
     }
 
     /// Waits until the service has ended all connections.
-    pub(crate) fn wait_for_end(&self) -> Result<()> {
-        let is_over = || self.threads.iter().all(JoinHandle::is_finished);
-        until("all clients have left", SOON, is_over).map(drop)
+    pub(crate) fn wait_for_end(&self) {
+        eventually("all clients leave", || self.threads.iter().all(JoinHandle::is_finished));
     }
 
     /// Sends no more requests and waits for the responses that are due.

@@ -1,7 +1,8 @@
 //! What the load generator sends, and which response to it is right. It knows the routes of
 //! accountservice and the accounts that it is seeded with.
 
-use crate::http::Response;
+use std::io;
+
 use crate::service::FIRST;
 
 /// The account that is asked for where it is always the same.
@@ -53,10 +54,43 @@ impl Expected {
 
     pub(crate) fn is_met_by(self, response: &Response) -> bool {
         match self {
-            Self::Account(id) => response.status == 200 && account_of(response.body()) == Some(id),
+            Self::Account(id) => response.status == 200 && account_of(response.body) == Some(id),
             Self::NoAccount(_) => response.status == 404,
             Self::Healthy => response.status == 200,
         }
+    }
+}
+
+/// What the load generator looks at in a response.
+pub(crate) struct Response<'a> {
+    pub(crate) status: u16,
+    /// `Connection: close`.
+    pub(crate) closes: bool,
+    pub(crate) has_retry_after: bool,
+    pub(crate) body: &'a str,
+}
+
+impl<'a> Response<'a> {
+    /// The response that these bytes are, or None if more bytes are to come.
+    pub(crate) fn parse(bytes: &'a [u8]) -> io::Result<Option<Self>> {
+        let mut headers = [httparse::EMPTY_HEADER; 32];
+        let mut parsed = httparse::Response::new(&mut headers);
+        let httparse::Status::Complete(head) = parsed.parse(bytes).map_err(io::Error::other)?
+        else {
+            return Ok(None);
+        };
+        let header = |name: &str| {
+            let header = parsed.headers.iter().find(|it| it.name.eq_ignore_ascii_case(name));
+            header.map(|header| str::from_utf8(header.value).unwrap_or_default())
+        };
+        let length = header("content-length").map_or(Ok(0), str::parse::<usize>);
+        let length = length.map_err(io::Error::other)?;
+        Ok(bytes.get(head..head + length).map(|body| Self {
+            status: parsed.code.unwrap_or_default(),
+            closes: header("connection") == Some("close"),
+            has_retry_after: header("retry-after").is_some(),
+            body: str::from_utf8(body).unwrap_or_default(),
+        }))
     }
 }
 

@@ -1,30 +1,30 @@
-//! `accountservice` as a process on loopback, for `faults` and `bench`. The flags and log lines that
-//! they rely on stand here, once.
+//! `accountservice` as a process on loopback, for `faults` and `bench`. What they rely on of its log and
+//! its accounts stands here, once.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
+use accountservice_host::testing::{Client, Process, SERVING};
 use anyhow::{Context, Result, ensure};
+use bytes::Bytes;
+use http::{Method, Response};
 
-use crate::http::Client;
-use crate::process::{Process, SOON};
+use crate::usage::Usage;
 
-pub(crate) const HEADER_TIMEOUT: &str = "--head-timeout";
-pub(crate) const KEEP_ALIVE_TIMEOUT: &str = "--idle-timeout";
-pub(crate) const SHUTDOWN_TIMEOUT: &str = "--drain-timeout";
-
-pub(crate) const LISTENING: &str = "Starting HTTP service at ";
-pub(crate) const SEEDED: &str = "Seeded";
-/// At the level debug, with the number of new accounts in front.
-pub(crate) const NEW_ACCOUNTS: &str = " of them were new";
-pub(crate) const AT_THE_LIMIT: &str = "others are turned away";
-pub(crate) const FEW_DESCRIPTORS: &str = "open files allows for";
+/// Log entries. This one starts with the number of accounts.
+pub(crate) const SEEDED: &str = "Seeded ";
+pub(crate) const AT_THE_LIMIT: &str = "connections are open, which is the limit";
+pub(crate) const FEW_DESCRIPTORS: &str = "open files allows";
 pub(crate) const CANNOT_ACCEPT: &str = "Cannot accept connections";
 pub(crate) const GAVE_UP: &str = "Gave up on requests";
 
 /// The first account.
 pub(crate) const FIRST: u64 = 10_000;
+/// How long a start, an end or a recovery may take that is not slow on purpose.
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// The service, listening on a port that the system chose.
 pub(crate) struct Service {
@@ -34,26 +34,42 @@ pub(crate) struct Service {
 
 impl Service {
     pub(crate) fn start(command: &mut Command) -> Result<Self> {
-        let mut process = Process::start(command)?;
-        let line = process.wait_for(LISTENING, SOON)?;
+        let program = command.get_program().display().to_string();
+        let mut process =
+            Process::spawn(command).with_context(|| format!("cannot start {program}"))?;
+        let line = process.try_line(SERVING, SOON)?;
         let port = line.rsplit(' ').next().unwrap_or_default();
         let port = port.parse().with_context(|| format!("no port in {line:?}"))?;
         Ok(Self { process, address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)) })
     }
 
+    pub(crate) fn usage(&self) -> Result<Usage> {
+        Usage::of(self.process.id())
+    }
+
+    /// A log entry that is there already or comes soon.
+    pub(crate) fn entry(&mut self, text: &str) -> Result<String> {
+        match self.process.log().iter().find(|line| line.contains(text)) {
+            Some(line) => Ok(line.clone()),
+            None => Ok(self.process.try_line(text, SOON)?),
+        }
+    }
+
     /// Reads some 10,000 of the accounts; fails unless all are right, and no further one is there.
     /// Returns how many were read.
     pub(crate) fn has_accounts(&self, accounts: u64) -> Result<u64> {
-        let (mut client, mut read) = (Client::connect(self.address)?, 0);
+        let (mut client, mut read) = (Client::connect(self.address), 0);
         let step = usize::try_from(accounts / 10_000 + 1)?;
         for number in (0..accounts).rev().step_by(step) {
-            let (id, name) = (FIRST + number, format!("\"name\":\"Person_{number}\""));
-            let response = client.get(&format!("/accounts/{id}"))?;
-            let is_right = response.status == 200 && response.body().contains(&name);
-            ensure!(is_right, "account {id}: {}", response.text);
+            let id = FIRST + number;
+            let right = format!(r#"{{"id":"{id}","name":"Person_{number}","servedBy":""#);
+            let response = client.get(&format!("/accounts/{id}"));
+            let is_right =
+                response.status() == 200 && response.body().starts_with(right.as_bytes());
+            ensure!(is_right, "account {id}: {response:?}");
             read += 1;
         }
-        let beyond = client.get(&format!("/accounts/{}", FIRST + accounts))?.status;
+        let beyond = client.get(&format!("/accounts/{}", FIRST + accounts)).status();
         ensure!(beyond == 404, "the account after the last one: {beyond}");
         Ok(read)
     }
@@ -69,6 +85,11 @@ pub(crate) fn command(binary: &Path, folder: &Path, args: &[&str]) -> Command {
         }
     }
     command
+}
+
+/// One GET on a connection of its own, for servers that answer at once.
+pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Response<Bytes>> {
+    Client::try_connect(address, Duration::from_secs(2))?.try_request(&Method::GET, path)
 }
 
 /// A port without a listener, for servers that cannot choose one themselves.

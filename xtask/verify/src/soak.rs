@@ -10,10 +10,10 @@ use anyhow::{Context, Result, ensure};
 
 use crate::deployment::Deployment;
 use crate::docker::{Container, addresses};
-use crate::http::get;
 use crate::load::Reconnect;
 use crate::pool::{ClientPool, per_second};
-use crate::process::{SOON, Usage, until};
+use crate::service::{SOON, get};
+use crate::usage::Usage;
 
 const NAME: &str = "accountservice-soak";
 const METRICS_PORT: u16 = 6768;
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         (counts.rejected == 0, "requests were rejected"),
         (health.failing_streak == 0, "the last probe failed"),
         (after.id == container.id && after.state.pid == process, "the container was replaced"),
-        (metrics.is_ok_and(|metrics| metrics.status == 200), "/metrics does not answer"),
+        (metrics.is_ok_and(|metrics| metrics.status() == 200), "/metrics does not answer"),
     ];
     failures.extend(checks.iter().filter(|(holds, _)| !holds).map(|(_, what)| (*what).to_owned()));
     for failure in &failures {
@@ -114,7 +114,10 @@ fn memory_growth(samples: &[u64]) -> Option<String> {
 fn descriptor_leak(process: u32, most: usize) -> Result<Option<String>> {
     let allowed = most.saturating_sub(CLIENTS / 2);
     let closed = || Usage::of(process).is_ok_and(|usage| usage.descriptors <= allowed);
-    let _late = until("descriptors are closed", SOON, closed);
+    let start = Instant::now();
+    while !closed() && start.elapsed() < SOON {
+        thread::sleep(Duration::from_millis(50));
+    }
     let left = Usage::of(process)?.descriptors;
     println!("descriptors: {most} at most, {left} after the clients had left");
     Ok((left > allowed).then(|| format!("of {most} descriptors {left} are left without clients")))

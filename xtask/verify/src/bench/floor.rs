@@ -5,11 +5,10 @@
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 
+use accountservice_host::testing::SERVING;
 use anyhow::Result;
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-
-use crate::service::LISTENING;
 
 /// The end of a request. The load has one request in flight on each connection.
 const END: &[u8] = b"\r\n\r\n";
@@ -28,7 +27,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, LISTENER))?;
-    println!("{LISTENING}{}", listener.local_addr()?.port());
+    println!("{SERVING}{}", listener.local_addr()?.port());
     let mut connections: Vec<Option<TcpStream>> = Vec::new();
     let (mut events, mut buffer) = ([EpollEvent::empty(); 1024], vec![0; 64 << 10]);
     loop {

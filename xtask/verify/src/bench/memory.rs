@@ -4,14 +4,16 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
+use accountservice_host::testing::Client;
 use anyhow::{Result, ensure};
+use http::Method;
 
 use super::report::{Figure, Findings, Goal};
 use super::server::Server;
 use super::{Bench, float};
-use crate::http::Client;
 use crate::load::{LoadGenerator, Reconnect, latencies, lock};
 use crate::requests::Requests;
+use crate::service::SOON;
 
 const PART: &str = "memory";
 /// 6 MB.
@@ -29,7 +31,7 @@ pub(super) fn run(bench: &Bench) -> Result<Findings> {
     let start = || Server::ours(&bench.artifacts.service, &folder, &[]);
     let server = start()?;
     let fresh = float(server.usage_at_rest()?.memory);
-    server.stop()?;
+    server.stop();
     let server = start()?;
     let existing = float(server.usage_at_rest()?.memory);
     let mut figures = vec![
@@ -40,14 +42,14 @@ pub(super) fn run(bench: &Bench) -> Result<Findings> {
     eprintln!("  {PART}: {IDLE} idle connections");
     let mut clients = Vec::new();
     for _ in 0..IDLE {
-        let mut client = Client::connect(server.address)?;
-        let response = client.get("/accounts/10042")?;
-        ensure!(response.status == 200, "connection {}: {}", clients.len(), response.text);
+        let mut client = Client::try_connect(server.address(), SOON)?;
+        let response = client.try_request(&Method::GET, "/accounts/10042")?;
+        ensure!(response.status() == 200, "connection {}: {response:?}", clients.len());
         clients.push(client);
     }
     let each = (float(server.usage_at_rest()?.memory) - existing) / f64::from(IDLE);
     figures.push(kib("each of 10,000 idle connections", each).goal(EACH));
-    let open = server.process.usage()?.descriptors;
+    let open = server.usage()?.descriptors;
     ensure!(open >= clients.len(), "only {open} descriptors are open: connections were closed");
     drop(clients);
     figures.push(kib("after they have gone", float(server.usage_at_rest()?.memory)));
@@ -70,7 +72,7 @@ fn send(bench: &Bench, server: &Server, least: u64) -> Result<u64> {
         for connections in [64, 512] {
             let requests = Requests::OneAccount;
             let mut load =
-                LoadGenerator::new(server.address, connections, requests, Reconnect::Never)?;
+                LoadGenerator::new(server.address(), connections, requests, Reconnect::Never)?;
             let end = Instant::now() + bench.sample_time;
             let counts = Mutex::default();
             load.run(&counts, &mut latencies(), |now| now > end)?;

@@ -12,8 +12,8 @@ use super::report::Row;
 use super::server::{FLOOR, Server, on};
 use super::{Bench, float};
 use crate::load::{LoadGenerator, Reconnect, latencies, lock};
-use crate::process::{Usage, ticks};
 use crate::requests::Requests;
+use crate::usage::{Usage, ticks};
 
 /// How long connections are in use before a sample: the first requests of a connection cost more.
 const WARM_UP: Duration = Duration::from_millis(100);
@@ -63,7 +63,8 @@ pub(super) fn median(mut values: Vec<f64>) -> f64 {
 fn take(bench: &Bench, entry: &Entry) -> Result<Sample> {
     let Entry { server, connections, requests, .. } = *entry;
     on(bench.cores.load, || {
-        let mut load = LoadGenerator::new(server.address, connections, requests, Reconnect::Never)?;
+        let mut load =
+            LoadGenerator::new(server.address(), connections, requests, Reconnect::Never)?;
         let (counts, mut latencies) = (Mutex::default(), latencies());
         let warm = Instant::now() + WARM_UP;
         load.run(&counts, &mut latencies, |now| now > warm)?;
@@ -76,7 +77,7 @@ fn take(bench: &Bench, entry: &Entry) -> Result<Sample> {
             let all =
                 [all.user, all.nice, all.system, all.irq.unwrap_or(0), all.softirq.unwrap_or(0)];
             let load = Usage::of(std::process::id())?.cpu;
-            Ok::<_, anyhow::Error>([server.process.usage()?.cpu, load, ticks(all.iter().sum())])
+            Ok::<_, anyhow::Error>([server.usage()?.cpu, load, ticks(all.iter().sum())])
         };
         let (before, end) = (look()?, Instant::now() + bench.sample_time);
         let elapsed = load.run(&counts, &mut latencies, |now| now > end)?.as_secs_f64();

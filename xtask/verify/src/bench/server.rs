@@ -1,21 +1,23 @@
 //! The servers that are measured, the service, the floor and peers: each is a process of its own,
 //! kept on one core where it is to be compared.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
+use accountservice_host::testing::{Process, eventually};
 use anyhow::{Context, Result, ensure};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
 use super::peers::Peer;
-use crate::http::{Client, get};
-use crate::process::{Process, SOON, Usage, until};
+
 use crate::requests::SAME;
-use crate::service::{self, Service, free_address};
+use crate::service::{self, Service, free_address, get};
+use crate::usage::Usage;
 
 /// How the service and the floor are called in tables.
 pub(super) const OURS: &str = "accountservice";
@@ -51,63 +53,68 @@ pub(super) fn on<T>(core: usize, work: impl FnOnce() -> Result<T>) -> Result<T> 
 /// A server that is up and answers.
 pub(super) struct Server {
     pub(super) name: String,
-    pub(super) process: Process,
-    pub(super) address: SocketAddr,
+    service: Service,
 }
 
 impl Server {
     /// The service with all defaults and its metrics on.
     pub(super) fn ours(binary: &Path, folder: &Path, args: &[&str]) -> Result<Self> {
         let args = [&["--metrics-port=0"], args].concat();
-        Self::announced(OURS, service::command(binary, folder, &args))
+        let service = Service::start(&mut service::command(binary, folder, &args))?;
+        Self { name: OURS.to_owned(), service }.checked()
     }
 
-    /// The floor, with the response of this server.
+    /// The floor, with a response as long as that of this server.
     pub(super) fn floor(like: &Self) -> Result<Self> {
-        let response = get(like.address, &format!("/accounts/{SAME}"))?.text;
+        let response = get(like.address(), &format!("/accounts/{SAME}"))?;
+        let mut text = format!("HTTP/1.1 {}\r\n", response.status());
+        for (name, value) in response.headers() {
+            write!(text, "{name}: {}\r\n", value.to_str()?)?;
+        }
+        write!(text, "\r\n{}", str::from_utf8(response.body())?)?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["floor", "--response", &response]);
-        Self::announced(FLOOR, command)
+        command.args(["floor", "--response", &text]);
+        let service = Service::start(&mut command)?;
+        Self { name: FLOOR.to_owned(), service }.checked()
     }
 
     /// A peer takes its port as its one argument and says nothing when it is up.
     pub(super) fn peer(peer: &Peer, folder: &Path) -> Result<Self> {
         let address = free_address()?;
-        let process = Process::start(&mut peer.command(folder, address.port()))?;
-        until(&format!("{} is up", peer.name), SOON, || get(address, "/health").is_ok())?;
-        Self { name: peer.name.clone(), process, address }.checked()
-    }
-
-    fn announced(name: &str, mut command: Command) -> Result<Self> {
-        let Service { process, address } = Service::start(&mut command)?;
-        Self { name: name.to_owned(), process, address }.checked()
+        let process = Process::spawn(&mut peer.command(folder, address.port()))?;
+        eventually(&format!("{} is up", peer.name), || get(address, "/health").is_ok());
+        Self { name: peer.name.clone(), service: Service { process, address } }.checked()
     }
 
     /// A server with other responses is not compared.
     fn checked(self) -> Result<Self> {
-        let mut client = Client::connect(self.address)?;
-        let response = client.get(&format!("/accounts/{SAME}"))?;
-        let right = r#"{"id":"10042","name":"Person_42","servedBy":""#;
-        let is_right = response.status == 200 && response.body().starts_with(right);
-        ensure!(is_right, "{} answers {}", self.name, response.text);
+        let response = get(self.address(), &format!("/accounts/{SAME}"))?;
+        let right = br#"{"id":"10042","name":"Person_42","servedBy":""#;
+        let is_right = response.status() == 200 && response.body().starts_with(right);
+        ensure!(is_right, "{} answers {response:?}", self.name);
         if self.name != FLOOR {
-            let status = client.get("/accounts/1")?.status;
+            let status = get(self.address(), "/accounts/1")?.status();
             ensure!(status == 404, "{} answers an unknown account by {status}", self.name);
         }
         Ok(self)
     }
 
+    pub(super) fn address(&self) -> SocketAddr {
+        self.service.address
+    }
+
+    pub(super) fn usage(&self) -> Result<Usage> {
+        self.service.usage()
+    }
+
     /// A second after the last request.
     pub(super) fn usage_at_rest(&self) -> Result<Usage> {
         thread::sleep(Duration::from_secs(1));
-        self.process.usage()
+        self.usage()
     }
 
     /// By SIGTERM, so that the database is complete.
-    pub(super) fn stop(mut self) -> Result<()> {
-        self.process.terminate()?;
-        let status = self.process.ends_within(SOON)?;
-        ensure!(status.success(), "it ended with {status}: {:?}", self.process.output.last());
-        Ok(())
+    pub(super) fn stop(self) {
+        self.service.process.stop();
     }
 }

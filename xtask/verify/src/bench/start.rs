@@ -5,14 +5,14 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use accountservice_host::testing::{Client, Process};
 use anyhow::{Result, ensure};
+use http::Method;
 
 use super::report::{Figure, Findings, Goal};
 use super::rounds::median;
 use super::{Bench, float};
-use crate::http::Client;
-use crate::process::{Process, SOON};
-use crate::service::{command, free_address};
+use crate::service::{SOON, command, free_address};
 
 /// Starts of each kind.
 const STARTS: usize = 20;
@@ -47,19 +47,18 @@ fn start(bench: &Bench, folder: &Path, accounts: u64) -> Result<f64> {
     let args = ["--metrics-port=0", &port, &accounts];
     let mut command = command(&bench.artifacts.service, folder, &args);
     let start = Instant::now();
-    let mut process = Process::start(&mut command)?;
+    let process = Process::spawn(&mut command)?;
     let mut client = loop {
-        if let Ok(client) = Client::connect(address) {
+        if let Ok(client) = Client::try_connect(address, SOON) {
             break client;
         }
-        ensure!(start.elapsed() < SOON, "it does not listen: {:?}", process.output);
+        ensure!(start.elapsed() < SOON, "it does not listen");
         thread::sleep(PAUSE);
     };
-    let response = client.get("/health")?;
+    let response = client.try_request(&Method::GET, "/health")?;
     let took = start.elapsed();
-    ensure!(response.status == 200, "{}", response.text);
-    process.terminate()?;
-    process.ends_within(SOON)?;
+    ensure!(response.status() == 200, "{response:?}");
+    process.stop();
     Ok(took.as_secs_f64() * 1e3)
 }
 

@@ -6,14 +6,14 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use accountservice_host::testing::Process;
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 
 use super::{Fault, Observed, Run};
 use crate::load::Reconnect;
 use crate::pool::ClientPool;
-use crate::process::{Process, SOON};
-use crate::service::{NEW_ACCOUNTS, SEEDED};
+use crate::service::SEEDED;
 
 pub(super) const FAULTS: [Fault; 2] =
     [("SIGKILL while seeding", while_seeding), ("SIGKILL while serving", while_serving)];
@@ -42,9 +42,10 @@ fn while_seeding(run: &Run) -> Observed {
         accounts += if round % 20 == 8 { MANY } else { FEW };
         let time = seeding_takes(run, &folder, accounts)?;
         let flag = format!("--accounts={accounts}");
-        let process = Process::start(&mut run.service(&folder, &[&flag]))?;
+        let mut process = Process::spawn(&mut run.service(&folder, &[&flag]))?;
         thread::sleep(time.mul_f64(random.f64()));
-        let is_reported = process.kill()?.iter().any(|line| line.contains(SEEDED));
+        process.kill();
+        let is_reported = process.log().iter().any(|line| line.contains(SEEDED));
         reported += u32::from(is_reported);
         let due = if is_reported { accounts } else { before };
         let checked = check(run, &folder, before, accounts, due);
@@ -66,10 +67,10 @@ fn while_serving(run: &Run) -> Observed {
     let (mut random, mut read) = (Rng::with_seed(!run.seed), 0);
     let folder = run.folder("serving")?;
     for round in 0..rounds {
-        let service = run.serve(&folder, &[&format!("--accounts={FEW}")])?;
+        let mut service = run.serve(&folder, &[&format!("--accounts={FEW}")])?;
         let pool = ClientPool::start(service.address, 8, Reconnect::Never)?;
         thread::sleep(Duration::from_millis(200).mul_f64(random.f64()));
-        service.process.kill()?;
+        service.process.kill();
         pool.stop()?;
         let checked = check(run, &folder, FEW, FEW, FEW);
         read += checked.with_context(|| format!("round {round}"))?;
@@ -95,14 +96,14 @@ fn seeding_takes(run: &Run, folder: &Path, accounts: u64) -> Result<Duration> {
 /// Starts the service again after a seeding of more accounts than `before`, of which at least those that
 /// are `due` have to be there. Returns how many accounts it has read.
 fn check(run: &Run, folder: &Path, before: u64, accounts: u64, due: u64) -> Result<u64> {
-    let flag = format!("--accounts={accounts}");
-    let mut process = Process::start(&mut run.service(folder, &[&flag, "--log-level=debug"]))?;
-    let line = process.wait_for(NEW_ACCOUNTS, SOON)?;
-    let new = line.split(NEW_ACCOUNTS).next().and_then(|text| text.rsplit(' ').next());
-    let new: u64 = new.unwrap_or_default().parse().with_context(|| format!("no number: {line}"))?;
-    ensure!(accounts - new >= due, "{new} accounts are lost that had been reported");
-    ensure!(new == 0 || new == accounts - before, "{new} were missing: not all, not none");
-    drop(process);
-    let service = run.serve(folder, &[&flag])?;
+    let mut service = run.serve(folder, &[&format!("--accounts={accounts}")])?;
+    let entry = service.entry(SEEDED)?;
+    let there = match entry.split_once('(') {
+        None => 0,
+        Some((_, "all were there)")) => accounts,
+        Some((_, some)) => some.split(' ').next().unwrap_or_default().parse()?,
+    };
+    ensure!(there >= due, "of {due} reported accounts {there} are there");
+    ensure!(there == before || there == accounts, "{there} are there: not all, not none");
     service.has_accounts(accounts)
 }

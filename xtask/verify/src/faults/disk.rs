@@ -4,13 +4,12 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use accountservice_host::testing::{Client, Process};
 use anyhow::{Result, bail, ensure};
 
 use super::{Fault, Observed, Run, Skipped};
 use crate::cleanup::Cleanup;
 use crate::command::{command, read};
-use crate::http::Client;
-use crate::process::{Process, SOON};
 use crate::service::{FIRST, Service};
 
 pub(super) const FAULTS: [Fault; 7] = [
@@ -68,8 +67,8 @@ fn truncated(run: &Run, accounts: u64) -> Observed {
     let file = folder.join("accounts.db");
     fs::File::options().write(true).open(&file)?.set_len(0)?;
     let seen = truthful(run, &service, accounts)?;
-    service.process.terminate()?;
-    let status = service.process.ends_within(SOON)?;
+    service.process.signal("TERM");
+    let (status, _) = service.process.wait();
     ensure!(status.success(), "at SIGTERM it ended with {status}");
     Ok(format!("{seen}; SIGTERM: exit status 0"))
 }
@@ -119,11 +118,8 @@ fn damaged(run: &Run) -> Observed {
 
 /// It ends with 1 and one line that says why.
 fn refuses(command: &mut Command, run: &Run) -> Observed {
-    let mut process = Process::start(command)?;
-    let status = process.ends_within(SOON)?;
-    let log = |line: &&String| line.contains(" INFO ") || line.contains(" ERROR ");
-    let lines: Vec<_> = process.output.iter().filter(|line| !log(line)).collect();
-    let [line] = lines[..] else { bail!("it ended with {status} and printed {lines:?}") };
+    let (status, errors) = Process::spawn(command)?.wait();
+    let [line] = errors.lines().collect::<Vec<_>>()[..] else { bail!("{status}: {errors}") };
     ensure!(status.code() == Some(1), "it ended with {status} and printed {line}");
     let line = line.replace(&run.folder.display().to_string(), "");
     Ok(format!("exit status 1, `{}`", line.trim_start_matches("accountservice: ")))
@@ -132,25 +128,25 @@ fn refuses(command: &mut Command, run: &Run) -> Observed {
 /// Accounts from all over the file are served or unavailable, and `/health` and the probe say UP only if
 /// all are served.
 fn truthful(run: &Run, service: &Service, accounts: u64) -> Observed {
-    let mut client = Client::connect(service.address)?;
+    let mut client = Client::connect(service.address);
     let (mut served, mut failed) = (0, 0);
     for number in 0..200 {
         let id = FIRST + number * accounts / 200;
-        match client.get(&format!("/accounts/{id}"))?.status {
+        match client.get(&format!("/accounts/{id}")).status().as_u16() {
             200 => served += 1,
             503 => failed += 1,
             other => bail!("account {id}: {other}, neither served nor unavailable"),
         }
     }
-    let health = client.get("/health")?;
+    let health = client.get("/health");
     let (probe, _) = run.probe(service.address)?;
     let figures = format!(
         "of 200 accounts {served} served, {failed} 503; health {} {}, probe {}",
-        health.status,
-        health.body(),
+        health.status().as_u16(),
+        String::from_utf8_lossy(health.body()),
         probe.unwrap_or(-1)
     );
-    let is_up = health.status == 200;
+    let is_up = health.status() == 200;
     ensure!((failed == 0) == is_up, "/health does not say so: {figures}");
     ensure!((probe == Some(0)) == is_up, "the probe does not say so: {figures}");
     Ok(figures)

@@ -2,7 +2,7 @@
 //! replaced when it has to be, and kept when it need not be? These faults need an engine.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 use fastrand::Rng;
@@ -12,7 +12,6 @@ use super::{Fault, Observed, Run, Skipped};
 use crate::command::read;
 use crate::deployment::Deployment;
 use crate::docker::{Container, Probe, docker};
-use crate::process::until;
 
 pub(super) const FAULTS: [Fault; 3] = [
     ("A container that stands still for 4 s", stands_still),
@@ -54,8 +53,7 @@ fn stops(run: &Run) -> Observed {
     let before = Container::only(NAME)?;
     signal(&before, "STOP")?;
     let is_new = |container: &Container| container.id != before.id && container.is_healthy();
-    let took = until("a new container is healthy", LONG, || {
-        thread::sleep(PAUSE);
+    let took = until("a new container is healthy", || {
         Container::of(NAME).is_ok_and(|containers| containers.iter().any(is_new))
     })?;
     Ok(format!("a new container is healthy after {:.1} s", took.as_secs_f64()))
@@ -100,8 +98,7 @@ fn signal(container: &Container, signal: &str) -> Result<()> {
 /// Waits for a successful probe after this one, and returns all after this one.
 fn until_probe(container: &Container, last: Option<&Probe>) -> Result<Vec<Probe>> {
     let mut new = Vec::new();
-    until("a probe is successful", LONG, || {
-        thread::sleep(PAUSE);
+    until("a probe is successful", || {
         let probes = probes(container).unwrap_or_default();
         new = probes.into_iter().rev().take_while(|probe| Some(probe) != last).collect();
         new.reverse();
@@ -113,4 +110,13 @@ fn until_probe(container: &Container, last: Option<&Probe>) -> Result<Vec<Probe>
 /// The last five probes.
 fn probes(container: &Container) -> Result<Vec<Probe>> {
     Ok(Container::find(&container.id)?.state.health.log)
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<Duration> {
+    let start = Instant::now();
+    while !holds() {
+        ensure!(start.elapsed() < LONG, "not within {LONG:?}: {what}");
+        thread::sleep(PAUSE);
+    }
+    Ok(start.elapsed())
 }

@@ -1,18 +1,19 @@
 //! What clients may take, and what the processes may take: every limit is reached on purpose.
 
-use std::io::{self, Write};
+use std::io::Write;
 use std::iter;
 use std::net::TcpListener;
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use accountservice_host::testing::{Client, Process, eventually};
+use anyhow::ensure;
+use http::Method;
 
 use super::{Fault, Observed, Run};
-use crate::http::{Client, Response, get};
-use crate::process::{Process, SOON, until};
-use crate::service::{self, HEADER_TIMEOUT, KEEP_ALIVE_TIMEOUT, SHUTDOWN_TIMEOUT, Service};
+use crate::command::{command, read};
+use crate::service::{self, SOON, Service, get};
 
 pub(super) const FAULTS: [Fault; 8] = [
     ("Request head too large", large_head),
@@ -28,20 +29,19 @@ pub(super) const FAULTS: [Fault; 8] = [
 fn large_head(run: &Run) -> Observed {
     run.does("a head of 65 KiB, another one that never ends");
     let service = run.serve("head", &[])?;
-    let mut client = Client::connect(service.address)?;
-    let head = format!("GET /health HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(65 << 10));
-    client.send(head.as_bytes())?;
-    expect(client.receive(), 431)?;
-    let mut client = Client::connect(service.address)?;
-    client.send(b"GET /health HTTP/1.1\r\n")?;
+    let mut client = Client::connect(service.address);
+    client.send(format!("GET /health HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(65 << 10)));
+    assert_eq!(client.response().status(), 431);
+    let mut client = Client::connect(service.address);
+    client.send("GET /health HTTP/1.1\r\n");
     let (start, mut sent) = (Instant::now(), 0_usize);
-    while client.send(&b"x: xxxxxxxxxxxx\r\n".repeat(256)).is_ok() {
+    while client.try_send("x: xxxxxxxxxxxx\r\n".repeat(256)).is_ok() {
         sent += 16 * 256;
         ensure!(start.elapsed() < Duration::from_secs(5), "it still takes more after {sent} bytes");
     }
-    let (took, memory) = (start.elapsed().as_millis(), service.process.usage()?.peak_memory);
+    let (took, memory) = (start.elapsed().as_millis(), service.usage()?.peak_memory);
     ensure!(memory < 32 << 10, "it had {memory} KiB after {sent} bytes");
-    still_serves(&service)?;
+    serves(&service);
     let mib = sent >> 20;
     Ok(format!(
         "431; the endless one was cut off after {took} ms, {mib} MiB of it were discarded in at most \
@@ -58,64 +58,56 @@ fn large_body(run: &Run) -> Observed {
         format!("content-length: {length}\r\n\r\n{body}"),
         format!("transfer-encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n"),
     ] {
-        let mut client = Client::connect(service.address)?;
-        client.send(format!("GET /health HTTP/1.1\r\nhost: a\r\n{framed}").as_bytes())?;
-        expect(client.receive(), 413)?;
+        let mut client = Client::connect(service.address);
+        client.send(format!("GET /health HTTP/1.1\r\nhost: a\r\n{framed}"));
+        assert_eq!(client.response().status(), 413);
     }
-    still_serves(&service)?;
+    serves(&service);
     Ok("413, 413; still serves".to_owned())
 }
 
 fn slow_head(run: &Run) -> Observed {
-    run.does(format!("{HEADER_TIMEOUT} 500ms; a head that stops halfway, another that drips"));
-    let flag = format!("{HEADER_TIMEOUT}=500ms");
-    let service = run.serve("slow", &[&flag])?;
-    let mut client = Client::connect(service.address)?;
-    client.send(b"GET /hea")?;
-    let stopped = about(client.time_to_close()?, 500)?;
-    let (mut client, start) = (Client::connect(service.address)?, Instant::now());
+    run.does("--header-timeout 500ms; a head that stops halfway, another that drips");
+    let service = run.serve("slow", &["--header-timeout=500ms"])?;
+    let mut client = Client::connect(service.address);
+    client.send("GET /hea");
+    let stopped = about(time_to_close(&mut client), 500)?;
+    let (mut client, start) = (Client::connect(service.address), Instant::now());
     // A write into a closed connection fails only with the one after it.
-    while start.elapsed() < SOON && client.send(b"G").is_ok() {
+    while start.elapsed() < SOON && client.try_send("G").is_ok() {
         thread::sleep(Duration::from_millis(50));
     }
     let dripping = about(start.elapsed(), 500)?;
-    still_serves(&service)?;
+    serves(&service);
     Ok(format!("closed after {stopped} and {dripping}; still serves"))
 }
 
 fn idle(run: &Run) -> Observed {
-    run.does(format!("{KEEP_ALIVE_TIMEOUT} 700ms; one request, then silence"));
-    let flag = format!("{KEEP_ALIVE_TIMEOUT}=700ms");
-    let service = run.serve("idle", &[&flag])?;
-    let mut client = Client::connect(service.address)?;
-    expect(client.get("/accounts/10000"), 200)?;
-    let closed = about(client.time_to_close()?, 700)?;
-    still_serves(&service)?;
+    run.does("--keep-alive-timeout 700ms; one request, then silence");
+    let service = run.serve("idle", &["--keep-alive-timeout=700ms"])?;
+    let mut client = serves(&service);
+    let closed = about(time_to_close(&mut client), 700)?;
+    serves(&service);
     Ok(format!("closed after {closed}; still serves"))
 }
 
 fn silent(run: &Run) -> Observed {
     run.does("--max-connections 50; 50 clients that stay, 1,000 silent ones above, 20 probes");
     let mut service = run.serve("silent", &["--max-connections=50"])?;
-    let mut first = Vec::new();
-    for _ in 0..50 {
-        let mut client = Client::connect(service.address)?;
-        expect(client.get("/accounts/10000"), 200)?;
-        first.push(client);
-    }
-    let silent = (0..1_000).map_while(|_| Client::connect(service.address).ok());
+    let mut first: Vec<_> = (0..50).map(|_| serves(&service)).collect();
+    let silent = (0..1_000).map_while(|_| Client::try_connect(service.address, SOON).ok());
     let silent: Vec<_> = silent.collect();
     let probed = run.probes(service.address, 20)?;
     let rejected = get(service.address, "/accounts/10000")?;
-    let is_rejected = rejected.status == 503 && rejected.has_retry_after;
-    ensure!(is_rejected, "above the limit it says {}", rejected.text);
+    assert_eq!(rejected.status(), 503);
+    ensure!(rejected.headers().contains_key("retry-after"), "{rejected:?}");
     for client in &mut first {
-        expect(client.get("/accounts/10000"), 200).context("one of the first 50")?;
+        assert_eq!(client.get("/accounts/10000").status(), 200);
     }
-    service.process.wait_for(service::AT_THE_LIMIT, SOON)?;
+    service.entry(service::AT_THE_LIMIT)?;
     let connected = silent.len();
     drop((first, silent));
-    let back = serves_again(&service)?;
+    let back = serves_again(&service);
     Ok(format!(
         "{connected} silent ones connected; {probed}; an account: 503 with Retry-After; all of the first \
          50 still served; serves all {back} after they left"
@@ -123,29 +115,20 @@ fn silent(run: &Run) -> Observed {
 }
 
 fn stragglers(run: &Run) -> Observed {
-    run.does(format!(
-        "{SHUTDOWN_TIMEOUT} 1s; SIGTERM while 20 requests are halfway and 20 connections idle"
-    ));
-    let flag = format!("{SHUTDOWN_TIMEOUT}=1s");
-    let mut service = run.serve("drain", &[&flag])?;
-    let mut clients = Vec::new();
-    for number in 0..40 {
-        let mut client = Client::connect(service.address)?;
-        expect(client.get("/accounts/10000"), 200)?;
-        if number % 2 == 0 {
-            client
-                .send(b"GET /health HTTP/1.1\r\nhost: loopback\r\ncontent-length: 9\r\n\r\nhalf")?;
-        }
-        clients.push(client);
+    run.does("--shutdown-timeout 1s; SIGTERM with 20 requests halfway and 20 connections idle");
+    let mut service = run.serve("drain", &["--shutdown-timeout=1s"])?;
+    let mut clients: Vec<_> = (0..40).map(|_| serves(&service)).collect();
+    for client in &mut clients[..20] {
+        client.send("GET /health HTTP/1.1\r\nhost: a\r\ncontent-length: 9\r\n\r\nhalf");
     }
     // A response to a later request shows that the halves have arrived.
-    still_serves(&service)?;
+    serves(&service);
     let start = Instant::now();
-    service.process.terminate()?;
-    let status = service.process.ends_within(SOON)?;
+    service.process.signal("TERM");
+    let (status, _) = service.process.wait();
     let took = about(start.elapsed(), 1_000)?;
     ensure!(status.success(), "it ended with {status}");
-    service.process.wait_for(service::GAVE_UP, SOON)?;
+    service.entry(service::GAVE_UP)?;
     Ok(format!("exit status 0 after {took}, with a warning in the log"))
 }
 
@@ -157,26 +140,28 @@ fn out_of_descriptors(run: &Run) -> Observed {
     let folder = run.folder("descriptors")?;
     let args = ["--max-connections=1000000"];
     let mut service = Service::start(&mut run.limited("--nofile=400:400", &folder, &args))?;
-    service.process.wait_for(service::FEW_DESCRIPTORS, SOON)?;
+    service.entry(service::FEW_DESCRIPTORS)?;
     // The service keeps within a limit that it knows; one that is cut behind its back starves it.
-    service.process.limit_descriptors(60)?;
-    let silent = (0..300).map_while(|_| Client::connect(service.address).ok());
+    let id = service.process.id().to_string();
+    read(&mut command("prlimit", &["--pid", &id, "--nofile=60:60"]))?;
+    let silent = (0..300).map_while(|_| Client::try_connect(service.address, SOON).ok());
     let silent: Vec<_> = silent.collect();
-    service.process.wait_for(service::CANNOT_ACCEPT, SOON)?;
-    let before = service.process.usage()?;
+    service.entry(service::CANNOT_ACCEPT)?;
+    let before = service.usage()?;
     thread::sleep(Duration::from_secs(3));
-    let after = service.process.usage()?;
+    let after = service.usage()?;
     let (spent, open) = (after.cpu.saturating_sub(before.cpu), after.descriptors);
     ensure!(spent < Duration::from_millis(300), "it spent {spent:?} of 3 s");
     let connected = silent.len();
     drop(silent);
-    let back = serves_again(&service)?;
-    let output = service.process.kill()?;
-    let errors = output.iter().filter(|line| line.contains(service::CANNOT_ACCEPT)).count();
+    let back = serves_again(&service);
+    service.process.kill();
+    let errors = service.process.log().iter().filter(|it| it.contains(service::CANNOT_ACCEPT));
     Ok(format!(
-        "{connected} connected, {open} descriptors open, {} ms of processor time in 3 s, {errors} lines \
-         in the log; serves again {back} after they left",
-        spent.as_millis()
+        "{connected} connected, {open} descriptors open, {} ms of processor time in 3 s, {} lines in the \
+         log; serves again {back} after they left",
+        spent.as_millis(),
+        errors.count()
     ))
 }
 
@@ -202,29 +187,36 @@ fn endless_responses(run: &Run) -> Observed {
         });
         let mut probe = Command::new("prlimit");
         probe.arg("--data=4194304").arg(&run.artifacts.probe).arg(port);
-        let mut probe = Process::start(&mut probe)?;
-        let status = probe.ends_within(Duration::from_millis(2_500))?;
-        ensure!(status.code() == Some(1), "it ended with {status}: {:?}", probe.output);
-        ensure!(probe.output.len() == 1, "it printed {:?}", probe.output);
-        lines.push(format!("`{}`", probe.output[0]));
+        let start = Instant::now();
+        let (status, errors) = Process::spawn(&mut probe)?.wait();
+        ensure!(start.elapsed() < Duration::from_millis(2_500), "it took {:?}", start.elapsed());
+        ensure!(status.code() == Some(1), "it ended with {status}: {errors}");
+        ensure!(errors.lines().count() == 1, "it printed {errors}");
+        lines.push(format!("`{}`", errors.trim()));
     }
     Ok(format!("{} times exit status 1 and one line: {}", lines.len(), lines.join("; ")))
 }
 
 /// How long it takes until an account is served on a new connection.
-pub(super) fn serves_again(service: &Service) -> Observed {
-    let took = until("it serves again", SOON, || still_serves(service).is_ok())?;
-    Ok(format!("{} ms", took.as_millis()))
+pub(super) fn serves_again(service: &Service) -> String {
+    let start = Instant::now();
+    let is_served = || get(service.address, "/accounts/10000").is_ok_and(|it| it.status() == 200);
+    eventually("it serves again", is_served);
+    format!("{} ms", start.elapsed().as_millis())
 }
 
-fn still_serves(service: &Service) -> Result<()> {
-    expect(get(service.address, "/accounts/10000"), 200).context("afterwards")
+/// A connection on which an account was served.
+fn serves(service: &Service) -> Client {
+    let mut client = Client::connect(service.address);
+    assert_eq!(client.get("/accounts/10000").status(), 200);
+    client
 }
 
-fn expect(response: io::Result<Response>, status: u16) -> Result<()> {
-    let got = response.with_context(|| format!("no {status}"))?.status;
-    ensure!(got == status, "{got} instead of {status}");
-    Ok(())
+/// A response may come first.
+fn time_to_close(client: &mut Client) -> Duration {
+    let start = Instant::now();
+    while client.try_response_to(&Method::GET).is_ok() {}
+    start.elapsed()
 }
 
 /// Not before its time, and not much later, as far as a busy machine can tell.

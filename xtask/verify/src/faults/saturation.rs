@@ -3,14 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use accountservice_host::testing::Client;
 use anyhow::{Context, ensure};
 
 use super::limits::serves_again;
 use super::{Fault, Observed, Run};
-use crate::http::Client;
 use crate::load::{Counts, Reconnect};
 use crate::pool::{ClientPool, per_second};
-use crate::process::SOON;
 use crate::service::AT_THE_LIMIT;
 
 pub(super) const FAULTS: [Fault; 3] = [
@@ -28,15 +27,15 @@ fn saturated(run: &Run) -> Observed {
     ));
     let service = run.serve("saturated", &[])?;
     let pool = ClientPool::start(service.address, clients, Reconnect::Always)?;
-    pool.wait_for(2 * clients)?;
+    pool.wait_for(2 * clients);
     let mut slow_clients = Vec::new();
     for number in 0..2 * slow {
-        let mut client = Client::connect(service.address)?;
-        client.send(if number % 2 == 0 { b"GET /hea" } else { b"" })?;
+        let mut client = Client::connect(service.address);
+        client.send(if number % 2 == 0 { "GET /hea" } else { "" });
         slow_clients.push(client);
     }
     let (start, before) = (Instant::now(), pool.counts().right);
-    let open = service.process.usage()?.descriptors;
+    let open = service.usage()?.descriptors;
     let health = run.probes(service.address, probes);
     let rate = per_second(pool.counts().right - before, start.elapsed());
     drop(slow_clients);
@@ -57,8 +56,8 @@ fn above_the_limit(run: &Run) -> Observed {
     let mut service = run.serve("above", &["--max-connections=200"])?;
     let start = Instant::now();
     let pool = ClientPool::start(service.address, clients, Reconnect::Always)?;
-    service.process.wait_for(AT_THE_LIMIT, SOON)?;
-    pool.wait_for(2 * 200)?;
+    service.entry(AT_THE_LIMIT)?;
+    pool.wait_for(2 * 200);
     let health = run.probes(service.address, probes);
     let counts = pool.stop()?;
     let seconds = start.elapsed().as_secs_f64();
@@ -69,7 +68,7 @@ fn above_the_limit(run: &Run) -> Observed {
     );
     let health = health.with_context(|| figures.clone())?;
     ensure!(right > 0 && rejected > 0 && wrong == 0, "{figures}: {:?}", counts.no_errors());
-    let back = serves_again(&service)?;
+    let back = serves_again(&service);
     Ok(format!("{figures}; {health}; serves {back} after they left"))
 }
 
@@ -82,13 +81,13 @@ fn terminated(run: &Run) -> Observed {
     for round in 0..rounds {
         let mut service = run.serve(format!("terminated-{round}"), &[])?;
         let pool = ClientPool::start(service.address, 200, Reconnect::Never)?;
-        pool.wait_for(10_000)?;
+        pool.wait_for(10_000);
         let start = Instant::now();
-        service.process.terminate()?;
-        let status = service.process.ends_within(SOON)?;
+        service.process.signal("TERM");
+        let (status, _) = service.process.wait();
         slowest = slowest.max(start.elapsed());
         ensure!(status.success(), "it ended with {status}");
-        pool.wait_for_end()?;
+        pool.wait_for_end();
         let counts = pool.stop()?;
         counts.no_errors()?;
         ensure!(counts.rejected == 0, "{} requests were rejected", counts.rejected);
