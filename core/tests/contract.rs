@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use accountservice_core::testing::{HttpContract, request};
+use accountservice_core::testing::{HttpContract, RemoteContractService, SITUATION, request};
 use http::StatusCode;
 
 #[test]
@@ -58,6 +58,24 @@ fn a_response_that_differs_fails_the_contract() {
             let mut response = service.handle(request(&format!("{method} {target}")));
             response.headers_mut().remove("content-type");
             response
+        }
+    });
+}
+
+#[test]
+fn a_core_in_another_process_keeps_the_http_contract() {
+    let remote = RemoteContractService::default();
+    HttpContract::new().check(|service| {
+        let remote = &remote;
+        move |method, target: &str| {
+            let mut request = request(&format!("{method} {target}"));
+            let situation = service.situation().parse().expect("a header value");
+            request.headers_mut().insert(SITUATION, situation);
+            let respond = pin!(remote.respond(request));
+            match respond.poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(response) => response,
+                Poll::Pending => panic!("an embedded store answers at once"),
+            }
         }
     });
 }

@@ -22,6 +22,7 @@ struct Case {
 }
 
 /// The service of a case. Its store works at first, and its host has nothing to say.
+#[derive(Clone, Copy)]
 struct Given {
     is_shared: bool,
     has_testability: bool,
@@ -40,15 +41,20 @@ enum Step {
     Ask(&'static [&'static str], &'static str),
 }
 
+/// The header field that tells a host in another process the [`ContractService::situation`].
+pub const SITUATION: &str = "x-contract-situation";
+
 /// The service under test, with a store and a host state that the contract switches.
 pub struct ContractService {
+    /// The number of the case, and what is given in it.
+    case: (usize, Given),
     service: AccountService<Arc<ContractStore>>,
     store: Arc<ContractStore>,
     host: Mutex<HostState>,
 }
 
 impl ContractService {
-    fn new(given: &Given) -> Self {
+    fn new(case: usize, given: Given) -> Self {
         let store = Arc::new(ContractStore::default());
         let service = if given.is_shared {
             AccountService::shared(Arc::clone(&store), "10.0.0.3")
@@ -56,7 +62,22 @@ impl ContractService {
             AccountService::new(Arc::clone(&store), "10.0.0.3")
         };
         let service = service.with_testability(given.has_testability);
-        Self { service, store, host: Mutex::default() }
+        Self { case: (case, given), service, store, host: Mutex::default() }
+    }
+
+    /// The case, and what the contract has switched so far, as a header value. A host in another
+    /// process needs it with each request: see [`RemoteContractService`].
+    pub fn situation(&self) -> String {
+        let (case, Given { is_shared, has_testability }) = self.case;
+        let works = self.store.works.load(Ordering::Acquire);
+        let HostState { draining, overloaded, stalled } =
+            *self.host.lock().unwrap_or_else(PoisonError::into_inner);
+        format!("{case} {is_shared} {has_testability} {works} {draining} {overloaded} {stalled}")
+    }
+
+    fn switch(&self, works: bool, host: HostState) {
+        self.store.works.store(works, Ordering::Release);
+        *self.host.lock().unwrap_or_else(PoisonError::into_inner) = host;
     }
 
     /// Responds as the service in production does. A host calls this as its handler.
@@ -73,6 +94,38 @@ impl ContractService {
         let host = *self.host.lock().unwrap_or_else(PoisonError::into_inner);
         request.extensions_mut().insert(host);
         request
+    }
+}
+
+/// The service under test in another process than the contract. Each request has the
+/// [`ContractService::situation`] in the header field [`SITUATION`].
+#[derive(Default)]
+pub struct RemoteContractService {
+    service: Mutex<Option<Arc<ContractService>>>,
+}
+
+impl RemoteContractService {
+    /// Responds as the contract's service does in this situation.
+    ///
+    /// # Panics
+    ///
+    /// If the request has no situation.
+    pub async fn respond(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let situation = request.headers().get(SITUATION).and_then(|value| value.to_str().ok());
+        let mut values = situation.expect("a situation").split(' ');
+        let case = values.next().and_then(|case| case.parse().ok()).expect("a case");
+        let mut is = || values.next() == Some("true");
+        let given = Given { is_shared: is(), has_testability: is() };
+        let works = is();
+        let host = HostState { draining: is(), overloaded: is(), stalled: is() };
+        let service = {
+            let mut last = self.service.lock().unwrap_or_else(PoisonError::into_inner);
+            let same_case = last.take().filter(|service| service.case.0 == case);
+            let service = same_case.unwrap_or_else(|| ContractService::new(case, given).into());
+            Arc::clone(last.insert(service))
+        };
+        service.switch(works, host);
+        service.respond(request).await
     }
 }
 
@@ -109,8 +162,8 @@ impl HttpContract {
     {
         let mut failures = String::new();
         let mut needed = vec![false; self.exceptions.len()];
-        for case in cases::CASES.iter().copied().flatten() {
-            let service = Arc::new(ContractService::new(&case.given));
+        for (number, case) in cases::CASES.iter().copied().flatten().enumerate() {
+            let service = Arc::new(ContractService::new(number, case.given));
             let mut ask = start(Arc::clone(&service));
             for step in case.steps {
                 let (lines, expected) = match step {

@@ -8,5 +8,7 @@ mod remote_store;
 pub mod store_contract;
 
 pub use crate::store::MockAccountStore;
-pub use http_contract::{ContractService, HttpContract, render, request};
+pub use http_contract::{
+    ContractService, HttpContract, RemoteContractService, SITUATION, render, request,
+};
 pub use remote_store::{Remote, RemoteStore};
