@@ -21,7 +21,7 @@ fn help_shows_flag_variable_and_default_of_each_setting_and_touches_nothing() {
     for (setting, default) in [
         ("--port PORT  ACCOUNTSERVICE_PORT", "6767"),
         ("--address IP  ACCOUNTSERVICE_ADDRESS", "0.0.0.0"),
-        ("--database PATH  ACCOUNTSERVICE_DATABASE", "accounts.db"),
+        ("--database PATH|URL  ACCOUNTSERVICE_DATABASE", "accounts.db"),
         ("--accounts N  ACCOUNTSERVICE_ACCOUNTS", "100"),
         ("--testability BOOL  ACCOUNTSERVICE_TESTABILITY", "false"),
         (
