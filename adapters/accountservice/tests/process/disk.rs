@@ -26,7 +26,7 @@ impl Mounted {
     fn new(options: &str) -> Option<Self> {
         let folder = Folder::new();
         let is_mounted = mount(&["-t", "tmpfs", "-o", options, "tmpfs"], folder.path());
-        is_mounted.then_some(Self(folder))
+        is_mounted.then(|| Self(folder))
     }
 
     fn make_read_only(&self) {

@@ -86,3 +86,18 @@ fn an_address_of_another_machine_ends_the_start() {
          Cannot assign requested address (os error 99)"
     );
 }
+
+#[test]
+fn a_port_is_free_again_at_once_after_a_stop() {
+    let folder = Folder::new();
+    let service = folder.start(&[]);
+    let port = service.address.port();
+    // The side that closes first keeps the connection for a minute.
+    let mut client = service.connect();
+    assert_eq!(client.get("/health").status(), 200);
+    service.stop();
+    client.expect_close();
+    let service = folder.start(&[&format!("--port={port}")]);
+    assert_eq!(service.address.port(), port);
+    service.stop();
+}

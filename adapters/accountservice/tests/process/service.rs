@@ -130,5 +130,6 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
 
 /// Says that a test was skipped, on one line that the test runner does not hold back.
 pub(crate) fn skipped(name: &str, reason: &str) {
-    let _ = writeln!(io::stderr(), "SKIPPED {name}: {}", reason.replace('\n', " "));
+    let reason: Vec<_> = reason.split_whitespace().collect();
+    let _ = writeln!(io::stderr(), "SKIPPED {name}: {}", reason.join(" "));
 }

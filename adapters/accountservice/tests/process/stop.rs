@@ -2,13 +2,13 @@
 
 use std::fs;
 use std::io::ErrorKind;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use accountservice_host::testing::{Client, TIMEOUT, eventually, is_last};
+use accountservice_host::testing::{Client, SERVING_METRICS, TIMEOUT, eventually, is_last};
 use http::Method;
 
 use crate::service::{Folder, Service, skipped, spawn};
@@ -74,14 +74,17 @@ fn as_process_1_it_stops_on_sigterm() {
 }
 
 /// Otherwise the next start repairs it, which takes long if it is large. The tenth byte of a file of
-/// redb has a bit for that.
+/// redb has a bit for that. Health checks for the metrics and the watchdog use the database too.
 #[test]
 fn the_database_is_closed_properly() {
     const NEEDS_REPAIR: u8 = 0b010;
     let folder = Folder::new();
     let flags = || folder.database_bytes().expect("a database")[9];
     for _ in 0..5 {
-        let service = folder.start(&["--metrics-port=0", "--exit-when-unhealthy=1h"]);
+        let mut service = folder.start(&["--metrics-port=0", "--exit-when-unhealthy=1h"]);
+        let port = service.process.port(SERVING_METRICS);
+        let mut scraper = Client::connect((Ipv4Addr::LOCALHOST, port).into());
+        assert_eq!(scraper.get("/metrics").status(), 200);
         assert_ne!(flags() & NEEDS_REPAIR, 0, "it is open");
         service.stop();
         assert_eq!(flags() & NEEDS_REPAIR, 0, "it is closed");
