@@ -154,6 +154,7 @@ impl<'a> Exchange<'a> {
 impl fmt::Display for Exchange<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { method, uri, id, .. } = self;
+        let uri = on_one_line(&uri.to_string());
         write!(f, "{method} {uri} [{}]", id.to_str().unwrap_or_default())
     }
 }
@@ -164,7 +165,8 @@ fn with_prefix(prefix: &str, location: &HeaderValue) -> Option<HeaderValue> {
     HeaderValue::try_from(format!("{prefix}{path}")).ok()
 }
 
-/// A cause may quote what a client has sent, decoded. A client must not write log entries.
+/// A URI or a cause may contain any character that a client has sent. A client must not write log
+/// entries.
 fn on_one_line(text: &str) -> String {
     text.replace(|char: char| char.is_control() || matches!(char, '\u{2028}' | '\u{2029}'), " ")
 }

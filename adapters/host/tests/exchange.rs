@@ -307,6 +307,17 @@ fn the_access_log_is_at_level_debug() {
 }
 
 #[test]
+fn a_target_cannot_break_a_log_entry() {
+    // `http` accepts all characters above ASCII, among them control characters and line separators.
+    let outcome = observe(Level::DEBUG, |exchanges| {
+        let request = request("GET /\u{2028}\u{9b}31m\u{85}");
+        block_on(Exchange::new(exchanges, &request, None).respond(&echo, request))
+    });
+    let [line] = &outcome.log[..] else { panic!("one line: {:?}", outcome.log) };
+    assert!(line.contains("GET /  31m  ["), "{line:?}");
+}
+
+#[test]
 fn the_time_of_a_response_begins_with_its_exchange() {
     struct Times(Mutex<Vec<Duration>>);
     impl Observer for Times {
