@@ -1,8 +1,7 @@
 //! The check of a server's health without a connection: the same response as a client's.
 
-use std::sync::{Arc, mpsc};
-use std::thread;
-use std::time::Duration;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, mpsc};
 
 use accountservice_host::testing::{TIMEOUT, eventually, get};
 use accountservice_host_hyper::{Handler, HealthCheck, Server, ServerConfig};
@@ -81,21 +80,23 @@ fn a_handler_that_panics_is_unhealthy() {
 #[test]
 fn a_handler_that_blocks_its_thread_is_stuck_and_the_check_returns() {
     let (release, released) = mpsc::channel::<()>();
-    let released = std::sync::Mutex::new(released);
+    let released = Mutex::new(released);
+    let (calling, called) = mpsc::channel();
     let service = Arc::new(service());
     let handler = move |request: Request<Bytes>| {
         if request.uri().path() == "/stuck" {
+            calling.send(()).expect("the test waits");
             let _ = released.lock().expect("no panic").recv_timeout(TIMEOUT);
         }
         let service = Arc::clone(&service);
         async move { service.respond(request).await }
     };
-    let config = ServerConfig { workers: std::num::NonZeroUsize::MIN, ..config() };
+    let config = ServerConfig { workers: NonZeroUsize::MIN, ..config() };
     let (server, health) = start(config, handler);
     let mut client = server.connect();
     client.send(get("/stuck"));
+    called.recv_timeout(TIMEOUT).expect("a call");
     // The only worker is blocked, so this check waits until the handler counts as stuck.
-    thread::sleep(Duration::from_millis(100));
     assert_eq!(check(&health), down("Stuck"));
     drop(release);
     client.response();

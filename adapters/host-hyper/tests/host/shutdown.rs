@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::sync::{Arc, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use accountservice_host::testing::{Client, TIMEOUT, eventually, get, is_last};
 use accountservice_host_hyper::{Server, ServerConfig};
@@ -114,6 +114,19 @@ fn a_server_without_requests_ends_at_once() {
     for mut client in clients {
         client.expect_close();
     }
+}
+
+#[test]
+fn an_idle_connection_is_kept_for_a_quarter_of_a_second() {
+    let mut server = TestServer::start(patient(), echo);
+    let (mut new, mut kept) = (server.connect(), server.connect());
+    kept.get("/");
+    let start = Instant::now();
+    server.stop();
+    // A request that is on its way would still be served.
+    new.expect_close();
+    kept.expect_close();
+    assert!(start.elapsed() >= Duration::from_millis(250), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -119,6 +119,21 @@ fn workers_serve_again_when_their_handlers_return() {
 }
 
 #[test]
+fn with_all_workers_blocked_silent_connections_make_room_for_a_newcomer() {
+    let (handler, release) = blocking();
+    let header_timeout = Duration::MAX;
+    let config = ServerConfig { overload_slots: 8, header_timeout, ..workers(1) };
+    let server = TestServer::start(config, handler);
+    let _stuck = block(&server, &release);
+    thread::sleep(STALL);
+    let mut silent: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    assert_eq!(server.connect().get("/health").body(), STUCK);
+    for oldest in &mut silent[..12] {
+        oldest.expect_close();
+    }
+}
+
+#[test]
 fn a_blocked_worker_is_found_out_at_the_connection_limit() {
     let (handler, release) = blocking();
     let server = TestServer::start(ServerConfig { max_connections: 2, ..workers(2) }, handler);
@@ -145,12 +160,12 @@ fn a_handler_that_never_completes_holds_up_only_its_own_connection() {
             service.respond(request).await
         }
     });
+    let mut kept = server.connect();
+    assert_eq!(kept.get("/health").body(), UP);
     let mut never: Vec<_> = (0..3).map(|_| server.connect()).collect();
     for client in &mut never {
         client.send(get("/never"));
     }
-    let mut kept = server.connect();
-    assert_eq!(kept.get("/health").body(), UP);
     thread::sleep(STALL);
     assert_eq!(kept.get("/health").body(), UP);
     assert_eq!(server.connect().get("/health").body(), UP);
