@@ -32,6 +32,9 @@ const QUIET: Duration = Duration::from_secs(1);
 /// A flood of different causes is cut off after this many lines per outage.
 const MAX_CAUSES: usize = 20;
 
+/// What stands for the line that ends an outage.
+const CONNECTED: &str = "connected";
+
 pub(crate) struct Keeper {
     pub(crate) url: DatabaseUrl,
     pub(crate) deadline: Duration,
@@ -150,7 +153,7 @@ impl Keeper {
                 Ok(session) => return Ok((host, Arc::new(session))),
                 Err(cause) => causes.push(format!("{host}: {cause}")),
             }
-            connections.abort_all();
+            connections.shutdown().await;
         }
         Err(causes.join("; "))
     }
@@ -181,7 +184,7 @@ impl Keeper {
             pool.sessions.retain(|session| session.is_open());
             pool.sessions.push(Arc::clone(session));
             pool.opened += 1;
-            if pool.opened == 1 || !pool.logged.is_empty() && pool.is_new("connected") {
+            if (pool.opened == 1 || !pool.logged.is_empty()) && pool.is_new(CONNECTED) {
                 info!("Connected to the database at {host}");
             }
         });
@@ -196,6 +199,7 @@ impl Keeper {
             let text = format!("{what}: {cause}");
             if pool.is_new(&text) {
                 warn!("{text}");
+                pool.logged.remove(CONNECTED);
             }
             pool.cause = cause;
         });

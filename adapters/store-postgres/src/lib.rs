@@ -1,9 +1,10 @@
 //! The shared store: accounts in `PostgreSQL`, or in what speaks its protocol.
 //!
-//! A fixed number of sessions carries all lookups, pipelined. A background task opens and replaces
-//! them, creates the tables and seeds them. [`PostgresStore::start`] returns at once, also when the
-//! server is away: lookups and checks fail until it is there. This crate is not an ORM and not a
-//! migration tool.
+//! A few sessions carry all lookups, pipelined. Background tasks open and replace them, create the
+//! tables and seed them. [`PostgresStore::start`] returns at once, also when the server is away:
+//! lookups and checks fail until it is there. The tasks log by `tracing`: what they seeded, where they
+//! connected, and each cause of a failure once per outage. This crate is not an ORM and not a
+//! migration tool. The binary calls it; its README is for those who run the service.
 //!
 //! ```no_run
 //! use accountservice_store_postgres::{DatabaseUrl, PostgresStore, Settings};
@@ -43,9 +44,8 @@ pub use url::{DatabaseUrl, UrlError};
 /// How a store uses its server.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How many sessions may be open, at least 1: one for the runtime on which the store was started,
-    /// and one for each other runtime that looks accounts up. The rest
-    /// share the first.
+    /// How many sessions may be open: one for the runtime on which the store was started, and one
+    /// for each other runtime that looks accounts up. The rest share the first.
     pub connections: usize,
     /// How long a lookup or a check may take in all, and how long connecting to one host may take.
     pub deadline: Duration,

@@ -15,7 +15,7 @@ use nix::sys::signal::Signal;
 
 use crate::proxy::Proxy;
 use crate::running::{Running, runtime};
-use crate::server::Postgres;
+use crate::server::{PgBouncer, Postgres};
 
 const ACCOUNTS: u64 = 100;
 
@@ -32,22 +32,40 @@ fn a_store_outlives_what_happens_under_load() {
     check(When::UnderLoad);
 }
 
+#[test]
+fn a_store_behind_a_pooler_outlives_a_killed_server_and_killed_sessions() {
+    let is_row = |fault: &&Fault| matches!(fault.event, Event::Killed | Event::SessionsKilled);
+    for fault in FAULTS.iter().filter(is_row) {
+        let Some(mut server) = Postgres::start() else { return };
+        let mut proxy = Proxy::start(server.port);
+        let pooler = PgBouncer::start(&server);
+        let url = pooler.url("?prepared_statements=false");
+        check_row(fault, &url, RECOVERY + pooler.server_login_retry, &mut server, &mut proxy);
+    }
+}
+
 fn check(when: When) {
     for fault in FAULTS.iter().filter(|fault| fault.when == when) {
         let Some(mut server) = Postgres::start() else { return };
         let mut proxy = Proxy::start(server.port);
-        check_row(fault, &mut server, &mut proxy);
+        let is_network = matches!(fault.event, Event::Refused | Event::Slowed);
+        let url = if is_network { proxy.url() } else { server.url("") };
+        check_row(fault, &url, RECOVERY, &mut server, &mut proxy);
     }
 }
 
-fn check_row(fault: &Fault, server: &mut Postgres, proxy: &mut Proxy) {
-    let is_network = matches!(fault.event, Event::Refused | Event::Slowed);
-    let url = if is_network { proxy.url() } else { server.url("") };
+fn check_row(
+    fault: &Fault,
+    url: &str,
+    longest_recovery: Duration,
+    server: &mut Postgres,
+    proxy: &mut Proxy,
+) {
     let settings = Settings { accounts: ACCOUNTS, ..Settings::default() };
     let deadline = settings.deadline;
     let (running, load, back) = if fault.when == When::BeforeTheStart {
         begin(fault.event, server, proxy);
-        let running = Running::start(&url, settings);
+        let running = Running::start(url, settings);
         let load = Load::start(&running);
         thread::sleep(Duration::from_millis(500));
         let asked = Instant::now();
@@ -57,7 +75,7 @@ fn check_row(fault: &Fault, server: &mut Postgres, proxy: &mut Proxy) {
         end(fault.event, server, proxy);
         (running, load, Instant::now())
     } else {
-        let running = Running::start(&url, settings);
+        let running = Running::start(url, settings);
         running.wait_until_healthy();
         let load = Load::start(&running);
         thread::sleep(Duration::from_millis(300));
@@ -67,7 +85,7 @@ fn check_row(fault: &Fault, server: &mut Postgres, proxy: &mut Proxy) {
         end(fault.event, server, proxy);
         (running, load, Instant::now())
     };
-    thread::sleep(RECOVERY * 2);
+    thread::sleep(longest_recovery * 2);
     let lookups = load.stop();
 
     let failures: Vec<_> = lookups.iter().filter(|lookup| lookup.cause.is_some()).collect();
@@ -85,7 +103,7 @@ fn check_row(fault: &Fault, server: &mut Postgres, proxy: &mut Proxy) {
     );
     println!("{report}");
     assert!(longest < deadline + SLACK, "{report}");
-    assert!(recovery < RECOVERY, "{report}");
+    assert!(recovery < longest_recovery, "{report}");
     assert!(
         lookups.iter().any(|lookup| lookup.cause.is_none() && lookup.ended_at > back),
         "{report}"

@@ -34,7 +34,10 @@ fn the_primary_serves_where_the_url_asks_for_it() {
     let serves = |parameters: &str, accounts| {
         let running =
             Running::start(&url(ports, parameters), Settings { accounts, ..Settings::default() });
-        running.log.wait_for("Connected")
+        let connected = running.log.wait_for("Connected");
+        running.wait_until_healthy();
+        assert_eq!(running.log.warnings(), [""; 0]);
+        connected
     };
     let connected = |port| format!("INFO Connected to the database at 127.0.0.1:{port}");
     assert_eq!(serves("?target_session_attrs=read-write", 100), connected(primary.port));

@@ -1,4 +1,4 @@
-//! A PostgreSQL and a `PgBouncer` of a test's own: run as an ordinary user in a folder of their own,
+//! A `PostgreSQL` and a `PgBouncer` of a test's own: run as an ordinary user in a folder of their own,
 //! ended by their process ids.
 
 use std::fs;
@@ -228,6 +228,8 @@ impl Drop for Postgres {
 
 /// A pooler in front of a server, in the mode that shares connections between transactions.
 pub(crate) struct PgBouncer {
+    /// How long it takes to try a server again that refused it.
+    pub(crate) server_login_retry: Duration,
     _home: Home,
     port: u16,
     child: Child,
@@ -236,6 +238,7 @@ pub(crate) struct PgBouncer {
 impl PgBouncer {
     pub(crate) fn start(server: &Postgres) -> Self {
         let (home, port) = (Home::new(), free_port());
+        let server_login_retry = Duration::from_secs(1);
         let folder = home.folder.path().display().to_string();
         let users = home.write("users", "\"app\" \"secret\"\n");
         let settings = home.write(
@@ -244,14 +247,16 @@ impl PgBouncer {
                 "[databases]\naccounts = host=127.0.0.1 port={}\n[pgbouncer]\n\
                  listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir = {folder}\n\
                  auth_type = scram-sha-256\nauth_file = {}\npool_mode = transaction\n\
-                 default_pool_size = 3\nserver_login_retry = 1\n",
+                 default_pool_size = 3\nserver_login_retry = {}\n",
                 server.port,
-                users.display()
+                users.display(),
+                server_login_retry.as_secs()
             ),
         );
         let log = fs::File::create(home.path("log")).expect("room");
         let child = home.command("/usr/sbin/pgbouncer").arg(settings).stderr(log).spawn();
-        let pooler = Self { _home: home, port, child: child.expect("pgbouncer") };
+        let pooler =
+            Self { server_login_retry, _home: home, port, child: child.expect("pgbouncer") };
         let start = Instant::now();
         while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(start.elapsed() < Duration::from_secs(10), "PgBouncer does not listen");
