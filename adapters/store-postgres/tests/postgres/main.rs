@@ -1,6 +1,6 @@
 //! The store against a real `PostgreSQL`, which each test starts for itself, and through `PgBouncer`.
 //!
-//! Where `PostgreSQL` is not installed, these tests say so on standard error and pass, except with
+//! Where one of them is not installed, these tests say so on standard error and pass, except with
 //! `CI=true`: then they fail.
 
 mod contract;
