@@ -29,8 +29,8 @@ use crate::command::{scratch, target};
 use crate::machine::Machine;
 
 const HELP: &str = "\
-l64 and l512 are 64 and 512 keep-alive connections with one request in flight on each; the service has
-one worker and its metrics on. The floor is an epoll loop that parses nothing. The tables show medians;
+l64 means 64 keep-alive connections with one request in flight on each; the service has one worker and
+its metrics on. The floor is an epoll loop that parses nothing. The tables show medians;
 others % is what other processes used of one core in the worst sample.
 
 Exit statuses:

@@ -46,7 +46,7 @@ pub(super) fn connections(bench: &Bench) -> Result<Findings> {
     let part = "connections";
     let server = bench.serve(&bench.folder(part)?, &[])?;
     let counts = [1, 64, 1_024, 8_192];
-    let entries = counts.map(|count| entry(&format!("{count} connections"), &server, count));
+    let entries = counts.map(|count| entry(&format!("l{count}"), &server, count));
     Ok(Findings { rows: measure(bench, part, &entries)?, figures: Vec::new() })
 }
 
