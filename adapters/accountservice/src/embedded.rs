@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use accountservice_store_native_db::{Added, NativeDbStore};
+use accountservice_store_native_db::{NativeDbStore, SeedOutcome};
 use anyhow::Context;
 use tracing::info;
 
@@ -54,12 +54,12 @@ fn open_and_seed(
         }
     });
     match seeded.with_context(|| format!("cannot seed the database {}", path.display()))? {
-        Added::Written(0) => info!("Seeded {count} fake accounts... (all were there)"),
-        Added::Written(new) if new < count => {
+        SeedOutcome::Written(0) => info!("Seeded {count} fake accounts... (all were there)"),
+        SeedOutcome::Written(new) if new < count => {
             info!("Seeded {count} fake accounts... ({} were there)", count - new);
         }
-        Added::Written(_) => info!("Seeded {count} fake accounts..."),
-        Added::Stopped => return Ok(None),
+        SeedOutcome::Written(_) => info!("Seeded {count} fake accounts..."),
+        SeedOutcome::Stopped => return Ok(None),
     }
     Ok(Some(store))
 }

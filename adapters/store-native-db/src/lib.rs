@@ -68,12 +68,12 @@ pub struct NativeDbStore {
     unreadable: Mutex<Option<AccountId>>,
 }
 
-/// What became of a request to add accounts.
+/// The outcome of adding accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Added {
-    /// All are there now; so many of them were not before.
+pub enum SeedOutcome {
+    /// All of them are there now. This many are new; the others were there before.
     Written(u64),
-    /// Whoever watched the progress said stop. Nothing was written.
+    /// The progress callback stopped it. Nothing was written.
     Stopped,
 }
 
@@ -87,9 +87,9 @@ impl NativeDbStore {
         &self,
         count: u64,
         progress: impl FnMut(u64) -> ControlFlow<()>,
-    ) -> Result<Added, StoreError> {
+    ) -> Result<SeedOutcome, StoreError> {
         if self.is_seeded(count)? {
-            return Ok(Added::Written(0));
+            return Ok(SeedOutcome::Written(0));
         }
         let accounts =
             (0..count).map(|i| Account { id: seeded_id(i), name: format!("Person_{i}").into() });
@@ -106,7 +106,7 @@ impl NativeDbStore {
         &self,
         accounts: impl IntoIterator<Item = Account>,
         mut progress: impl FnMut(u64) -> ControlFlow<()>,
-    ) -> Result<Added, StoreError> {
+    ) -> Result<SeedOutcome, StoreError> {
         contained("write accounts", || {
             let transaction = self.db.rw_transaction()?;
             // An empty table spares a look-up for each account.
@@ -124,13 +124,13 @@ impl NativeDbStore {
                 }
                 if handled % PROGRESS_EVERY == 0 && progress(handled).is_break() {
                     transaction.abort()?;
-                    return Ok(Added::Stopped);
+                    return Ok(SeedOutcome::Stopped);
                 }
             }
             if written > 0 {
                 transaction.commit()?;
             }
-            Ok(Added::Written(written))
+            Ok(SeedOutcome::Written(written))
         })
     }
 

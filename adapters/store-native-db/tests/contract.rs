@@ -4,11 +4,11 @@ use std::ops::ControlFlow;
 
 use accountservice_core::testing::store_contract;
 use accountservice_core::{Account, AccountStore};
-use accountservice_store_native_db::{Added, NativeDbStore};
+use accountservice_store_native_db::{NativeDbStore, SeedOutcome};
 
 fn filled(store: NativeDbStore, accounts: &[Account]) -> NativeDbStore {
     let written = store.add(accounts.to_vec(), |_| ControlFlow::Continue(())).expect("room");
-    assert_eq!(written, Added::Written(accounts.len() as u64));
+    assert_eq!(written, SeedOutcome::Written(accounts.len() as u64));
     store
 }
 

@@ -4,7 +4,7 @@ use std::ops::ControlFlow::{self, Break, Continue};
 use std::path::Path;
 
 use accountservice_core::{Account, AccountId, AccountStore};
-use accountservice_store_native_db::{Added, NativeDbStore};
+use accountservice_store_native_db::{NativeDbStore, SeedOutcome};
 
 fn account(id: &str, name: &str) -> Account {
     Account { id: AccountId::new(id).expect("1 to 64 bytes"), name: name.into() }
@@ -26,7 +26,7 @@ fn silent(_: u64) -> ControlFlow<()> {
 #[test]
 fn accounts_are_numbered_from_10000_and_named_from_person_0() {
     let store = in_memory();
-    assert_eq!(store.seed(100, silent).expect("room"), Added::Written(100));
+    assert_eq!(store.seed(100, silent).expect("room"), SeedOutcome::Written(100));
     assert_eq!(name_of(&store, "10000").as_deref(), Some("Person_0"));
     assert_eq!(name_of(&store, "10099").as_deref(), Some("Person_99"));
     assert_eq!(name_of(&store, "10100"), None);
@@ -41,11 +41,11 @@ fn seeding_again_writes_nothing() {
         let store = NativeDbStore::open(&file).expect("a database");
         store.seed(count, silent).expect("room")
     };
-    assert_eq!(seed(100), Added::Written(100));
-    assert_eq!(seed(100), Added::Written(0));
-    assert_eq!(seed(40), Added::Written(0));
-    assert_eq!(seed(0), Added::Written(0));
-    assert_eq!(seed(130), Added::Written(30));
+    assert_eq!(seed(100), SeedOutcome::Written(100));
+    assert_eq!(seed(100), SeedOutcome::Written(0));
+    assert_eq!(seed(40), SeedOutcome::Written(0));
+    assert_eq!(seed(0), SeedOutcome::Written(0));
+    assert_eq!(seed(130), SeedOutcome::Written(30));
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn what_is_there_is_left_as_it_is() {
     for taken in ["10000", "10042", "10099"] {
         let store = in_memory();
         store.add([account(taken, "Alice")], silent).expect("room");
-        assert_eq!(store.seed(100, silent).expect("room"), Added::Written(99));
+        assert_eq!(store.seed(100, silent).expect("room"), SeedOutcome::Written(99));
         assert_eq!(name_of(&store, taken).as_deref(), Some("Alice"));
         assert_eq!(name_of(&store, "10001").as_deref(), Some("Person_1"));
         assert_eq!(name_of(&store, "10098").as_deref(), Some("Person_98"));
@@ -79,7 +79,7 @@ fn many_other_accounts_are_not_mistaken_for_seeded_ones() {
     let store = in_memory();
     let others = (0..200).map(|i| account(&format!("other-{i}"), "Bob"));
     store.add(others, silent).expect("room");
-    assert_eq!(store.seed(100, silent).expect("room"), Added::Written(100));
+    assert_eq!(store.seed(100, silent).expect("room"), SeedOutcome::Written(100));
 }
 
 #[test]
@@ -97,9 +97,9 @@ fn progress_is_reported_every_thousand_accounts() {
 #[test]
 fn stopping_leaves_no_account_behind() {
     let store = in_memory();
-    assert_eq!(store.seed(5000, |_| Break(())).expect("room"), Added::Stopped);
+    assert_eq!(store.seed(5000, |_| Break(())).expect("room"), SeedOutcome::Stopped);
     assert_eq!(name_of(&store, "10000"), None);
-    assert_eq!(store.seed(5000, silent).expect("room"), Added::Written(5000));
+    assert_eq!(store.seed(5000, silent).expect("room"), SeedOutcome::Written(5000));
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_name_has_eight_mebibytes_at_the_most() {
     let name = |length| "x".repeat(length);
     let store = NativeDbStore::open(&file).expect("a new database");
     let longest = (0..10).map(|i| account(&format!("longest {i}"), &name(8 << 20)));
-    assert_eq!(store.add(longest, silent).expect("room"), Added::Written(10));
+    assert_eq!(store.add(longest, silent).expect("room"), SeedOutcome::Written(10));
     let longer = [account("short", "Alice"), account("longer", &name((8 << 20) + 1))];
     store.add(longer, silent).expect_err("it does not fit into a region of the file");
     assert_eq!(name_of(&store, "short"), None);
@@ -137,7 +137,7 @@ fn a_file_copied_while_it_is_being_seeded_has_all_accounts_or_none() {
         let there = there.count();
         assert_eq!(
             store.seed(20_000, silent).expect("room"),
-            Added::Written(20_000 - there as u64)
+            SeedOutcome::Written(20_000 - there as u64)
         );
         there
     };
