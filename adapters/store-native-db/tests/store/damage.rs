@@ -1,10 +1,9 @@
 //! Files that cannot be opened: a clear error each, and the file as it was.
 
-use std::error::Error;
 use std::fs;
 use std::ops::ControlFlow::Continue;
 use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::Barrier;
 use std::thread;
@@ -12,44 +11,10 @@ use std::thread;
 use accountservice_core::{AccountId, AccountStore};
 use accountservice_store_native_db::{NativeDbStore, OpenError, OpenErrorKind};
 
-struct Folder(tempfile::TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().expect("a temporary folder"))
-    }
-
-    fn file(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    /// A file with a hundred accounts in it, properly closed.
-    fn database(&self) -> PathBuf {
-        let file = self.file("accounts.db");
-        let store = NativeDbStore::open(&file).expect("a new database");
-        store.seed(100, |_| Continue(())).expect("room");
-        file
-    }
-}
+use crate::fixture::{Folder, open_error};
 
 fn open(file: &Path) -> Result<NativeDbStore, OpenError> {
     NativeDbStore::open(file)
-}
-
-/// The error that opening `file` gives, which must leave the file and the folder as they were.
-fn trouble(file: &Path) -> OpenError {
-    let neighbours = || {
-        let entries = fs::read_dir(file.parent()?).ok()?;
-        let mut names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
-        names.sort();
-        Some(names)
-    };
-    let before = (fs::read(file).ok(), neighbours());
-    let error = open(file).err().expect("this cannot be opened");
-    assert!(before == (fs::read(file).ok(), neighbours()), "{error}, and something was changed");
-    assert!(error.to_string().contains(&file.display().to_string()), "{error}: where?");
-    assert!(error.source().is_some(), "{error}: why?");
-    error
 }
 
 #[test]
@@ -58,7 +23,7 @@ fn a_file_that_was_never_a_database_is_told_from_a_damaged_one() {
     let file = folder.file("notes.txt");
     for text in ["hello, this is not a database\n".to_owned(), "x".repeat(100_000)] {
         fs::write(&file, text).expect("room");
-        assert_eq!(trouble(&file).kind(), OpenErrorKind::NotADatabase);
+        assert_eq!(open_error(&file).kind(), OpenErrorKind::NotADatabase);
     }
 }
 
@@ -72,7 +37,7 @@ fn the_database_of_another_program_is_left_alone() {
     transaction.open_table(table).expect("a table").insert(1, 2).expect("room");
     transaction.commit().expect("room");
     drop(db);
-    assert_eq!(trouble(&file).kind(), OpenErrorKind::NotADatabase);
+    assert_eq!(open_error(&file).kind(), OpenErrorKind::NotADatabase);
 }
 
 #[test]
@@ -80,7 +45,7 @@ fn a_database_in_use_is_locked() {
     let folder = Folder::new();
     let file = folder.database();
     let _first = open(&file).expect("the first comes in");
-    assert_eq!(trouble(&file).kind(), OpenErrorKind::Locked);
+    assert_eq!(open_error(&file).kind(), OpenErrorKind::Locked);
 }
 
 #[test]
@@ -88,18 +53,18 @@ fn a_path_that_leads_nowhere_is_inaccessible() {
     let folder = Folder::new();
     let file = folder.database();
     for path in [folder.file("no/such/folder/accounts.db"), file.join("accounts.db")] {
-        assert_eq!(trouble(&path).kind(), OpenErrorKind::Inaccessible);
+        assert_eq!(open_error(&path).kind(), OpenErrorKind::Inaccessible);
     }
     let link = folder.file("link.db");
     std::os::unix::fs::symlink(folder.file("nowhere.db"), &link).expect("room");
-    assert_eq!(trouble(&link).kind(), OpenErrorKind::Inaccessible);
+    assert_eq!(open_error(&link).kind(), OpenErrorKind::Inaccessible);
     // Opening a pipe waits for whoever writes to it.
     let pipe = folder.file("pipe.db");
     let made = Command::new("mkfifo").arg(&pipe).status().expect("coreutils");
     assert!(made.success());
     assert_eq!(open(&pipe).err().expect("not a file").kind(), OpenErrorKind::Inaccessible);
     fs::create_dir(folder.file("folder.db")).expect("room");
-    assert_eq!(trouble(&folder.file("folder.db")).kind(), OpenErrorKind::Inaccessible);
+    assert_eq!(open_error(&folder.file("folder.db")).kind(), OpenErrorKind::Inaccessible);
 }
 
 #[test]
@@ -111,7 +76,7 @@ fn a_truncated_database_is_never_opened() {
         [1, 64, 320, 1000, 4096, 8192, whole.len() / 2, whole.len() - 4096, whole.len() - 1]
     {
         fs::write(&file, &whole[..length]).expect("room");
-        trouble(&file);
+        open_error(&file);
     }
     fs::write(&file, &whole).expect("room");
     open(&file).expect("the file itself was good");
@@ -142,7 +107,7 @@ fn a_damaged_page_is_found_before_it_is_served() {
         } else {
             found += 1;
             fs::write(&file, &bytes).expect("room");
-            trouble(&file);
+            open_error(&file);
         }
     }
     assert!(found > 20, "only {found} damages were found");
@@ -228,7 +193,7 @@ fn a_new_database_overwrites_nothing_that_has_its_first_name() {
 
     fs::remove_file(&file).expect("it is there");
     let _used = open(&first).expect("a database of this name");
-    assert_eq!(trouble(&file).kind(), OpenErrorKind::Inaccessible);
+    assert_eq!(open_error(&file).kind(), OpenErrorKind::Inaccessible);
     assert!(first.exists(), "it is in use");
 }
 

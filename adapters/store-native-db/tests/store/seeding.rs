@@ -1,27 +1,11 @@
-//! Seeding: all or nothing, and never over what is there.
+//! Seeding is all or nothing, and never replaces an account.
 
-use std::ops::ControlFlow::{self, Break, Continue};
+use std::ops::ControlFlow::{Break, Continue};
 use std::path::Path;
 
-use accountservice_core::{Account, AccountId, AccountStore};
-use accountservice_store_native_db::{NativeDbStore, SeedOutcome};
+use accountservice_store_native_db::SeedOutcome;
 
-fn account(id: &str, name: &str) -> Account {
-    Account { id: AccountId::new(id).expect("1 to 64 bytes"), name: name.into() }
-}
-
-fn name_of(store: &NativeDbStore, id: &str) -> Option<String> {
-    let id = AccountId::new(id).expect("1 to 64 bytes");
-    store.find(&id).expect("a readable store").map(|account| account.name.to_string())
-}
-
-fn in_memory() -> NativeDbStore {
-    NativeDbStore::in_memory().expect("memory")
-}
-
-fn silent(_: u64) -> ControlFlow<()> {
-    Continue(())
-}
+use crate::fixture::{Folder, account, in_memory, name_of, open, silent};
 
 #[test]
 fn accounts_are_numbered_from_10000_and_named_from_person_0() {
@@ -35,12 +19,9 @@ fn accounts_are_numbered_from_10000_and_named_from_person_0() {
 
 #[test]
 fn seeding_again_writes_nothing() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = folder.path().join("accounts.db");
-    let seed = |count| {
-        let store = NativeDbStore::open(&file).expect("a database");
-        store.seed(count, silent).expect("room")
-    };
+    let folder = Folder::new();
+    let file = folder.file("accounts.db");
+    let seed = |count| open(&file).seed(count, silent).expect("room");
     assert_eq!(seed(100), SeedOutcome::Written(100));
     assert_eq!(seed(100), SeedOutcome::Written(0));
     assert_eq!(seed(40), SeedOutcome::Written(0));
@@ -49,7 +30,7 @@ fn seeding_again_writes_nothing() {
 }
 
 #[test]
-fn seeding_is_told_from_the_ends_and_not_by_asking_for_each() {
+fn seeding_again_looks_up_the_first_and_the_last_account_only() {
     let store = in_memory();
     store.seed(5000, silent).expect("room");
     let mut reports = 0;
@@ -63,7 +44,7 @@ fn seeding_is_told_from_the_ends_and_not_by_asking_for_each() {
 }
 
 #[test]
-fn what_is_there_is_left_as_it_is() {
+fn an_account_that_is_there_stays_as_it_is() {
     for taken in ["10000", "10042", "10099"] {
         let store = in_memory();
         store.add([account(taken, "Alice")], silent).expect("room");
@@ -77,7 +58,7 @@ fn what_is_there_is_left_as_it_is() {
 #[test]
 fn many_other_accounts_are_not_mistaken_for_seeded_ones() {
     let store = in_memory();
-    let others = (0..200).map(|i| account(&format!("other-{i}"), "Bob"));
+    let others = (0..200).map(|i| account(format!("other-{i}"), "Bob"));
     store.add(others, silent).expect("room");
     assert_eq!(store.seed(100, silent).expect("room"), SeedOutcome::Written(100));
 }
@@ -103,37 +84,38 @@ fn stopping_leaves_no_account_behind() {
 }
 
 #[test]
-fn a_name_has_eight_mebibytes_at_the_most() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = folder.path().join("accounts.db");
+fn a_name_has_at_most_eight_mebibytes() {
+    let folder = Folder::new();
+    let file = folder.file("accounts.db");
     let name = |length| "x".repeat(length);
-    let store = NativeDbStore::open(&file).expect("a new database");
-    let longest = (0..10).map(|i| account(&format!("longest {i}"), &name(8 << 20)));
+    let store = open(&file);
+    let longest = (0..10).map(|i| account(format!("longest {i}"), name(8 << 20)));
     assert_eq!(store.add(longest, silent).expect("room"), SeedOutcome::Written(10));
-    let longer = [account("short", "Alice"), account("longer", &name((8 << 20) + 1))];
-    store.add(longer, silent).expect_err("it does not fit into a region of the file");
+    let longer = [account("short", "Alice"), account("longer", name((8 << 20) + 1))];
+    store.add(longer, silent).expect_err("one name is too long");
     assert_eq!(name_of(&store, "short"), None);
     drop(store);
-    let store = NativeDbStore::open(&file).expect("the same database");
+    let store = open(&file);
     store.seed(100, silent).expect("room");
     for i in 0..10 {
-        assert!(name_of(&store, &format!("longest {i}")) == Some(name(8 << 20)));
+        let found = name_of(&store, format!("longest {i}"));
+        assert!(found.is_some_and(|found| *found == *name(8 << 20)), "{i}");
     }
 }
 
-/// A copy of the file at any moment is what a killed process leaves behind.
+/// A process that is killed leaves what a copy of the file at that moment holds.
 #[test]
 fn a_file_copied_while_it_is_being_seeded_has_all_accounts_or_none() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let file = folder.path().join("accounts.db");
+    let folder = Folder::new();
+    let file = folder.file("accounts.db");
     let copy = |name: &str| {
-        let copy = folder.path().join(name);
+        let copy = folder.file(name);
         std::fs::copy(&file, &copy).expect("room");
         copy
     };
     let count_in = |file: &Path| {
-        let store = NativeDbStore::open(file).expect("an undamaged database");
-        let there = (0..20_000).filter(|i| name_of(&store, &(10_000 + i).to_string()).is_some());
+        let store = open(file);
+        let there = (0..20_000).filter(|i| name_of(&store, (10_000 + i).to_string()).is_some());
         let there = there.count();
         assert_eq!(
             store.seed(20_000, silent).expect("room"),
@@ -141,7 +123,7 @@ fn a_file_copied_while_it_is_being_seeded_has_all_accounts_or_none() {
         );
         there
     };
-    let store = NativeDbStore::open(&file).expect("a new database");
+    let store = open(&file);
     let mut copies = vec![copy("before.db")];
     store
         .seed(20_000, |handled| {
