@@ -15,22 +15,20 @@ use crate::command::Cmd;
 /// Variables that would change what is built or run, without a word.
 const FOREIGN: [&str; 1] = ["DOCKER_DEFAULT_PLATFORM"];
 
-/// Types that Docker's JSON is read into: it writes its names in Pascal case, and leaves out fields of
-/// the second group when they are empty.
+/// Types that Docker's JSON is read into: it writes its names in Pascal case, and leaves out fields that
+/// are marked `= default` when they are empty.
 macro_rules! from_docker {
     ($($(#[$meta:meta])* struct $name:ident {
-        $($(#[$about:meta])* $field:ident: $type:ty,)*
-    } $(or_left_out {
-        $($(#[$about_more:meta])* $more:ident: $type_more:ty,)*
-    })?)*) => {
-        $(#[derive(Clone, Debug, serde::Deserialize, PartialEq)]
+        $($(#[$about:meta])* $field:ident: $type:ty $(= $default:ident)?,)*
+    })*) => {
+        $(#[derive(Clone, Debug, Default, serde::Deserialize, PartialEq)]
         #[serde(rename_all = "PascalCase")]
         #[allow(clippy::struct_field_names, reason = "Docker's names")]
         $(#[$meta])*
         pub(crate) struct $name {
-            $($(#[$about])* pub(crate) $field: $type,)*
-            $($(#[serde(default, deserialize_with = "crate::docker::or_null")]
-            $(#[$about_more])* pub(crate) $more: $type_more,)*)?
+            $($(#[$about])*
+            $(#[serde($default, deserialize_with = "crate::docker::or_null")])?
+            pub(crate) $field: $type,)*
         })*
     };
 }
@@ -116,9 +114,8 @@ from_docker! {
     }
 
     struct ContainerState {
-    } or_left_out {
         /// Not there before the container has been started.
-        health: Option<Health>,
+        health: Option<Health> = default,
     }
 
     struct Health {
@@ -142,9 +139,8 @@ from_docker! {
     }
 
     struct NetworkSettings {
-    } or_left_out {
         /// By port and protocol inside, such as `6767/tcp`.
-        ports: BTreeMap<String, Option<Vec<Binding>>>,
+        ports: BTreeMap<String, Option<Vec<Binding>>> = default,
     }
 
     struct Binding {

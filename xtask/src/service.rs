@@ -26,87 +26,77 @@ from_docker! {
         name: String,
         task_template: TaskTemplate,
         mode: Mode,
-    } or_left_out {
-        labels: BTreeMap<String, String>,
-        update_config: RolloutConfig,
-        rollback_config: RolloutConfig,
-        endpoint_spec: EndpointSpec,
+        labels: BTreeMap<String, String> = default,
+        update_config: RolloutConfig = default,
+        rollback_config: RolloutConfig = default,
+        endpoint_spec: EndpointSpec = default,
     }
 
     /// What a task is made of, the published ports aside.
     struct TaskTemplate {
         container_spec: ContainerSpec,
         force_update: u64,
-    } or_left_out {
-        resources: Resources,
-        restart_policy: RestartPolicy,
-        placement: Placement,
-        networks: Vec<Attachment>,
+        resources: Resources = default,
+        restart_policy: RestartPolicy = default,
+        placement: Placement = default,
+        networks: Vec<Attachment> = default,
     }
 
     /// Docker leaves out what is empty, apart from the image.
     struct ContainerSpec {
         image: String,
-    } or_left_out {
-        labels: BTreeMap<String, String>,
-        env: Vec<String>,
-        mounts: Vec<Mount>,
-        secrets: Vec<SecretReference>,
-        configs: Vec<ConfigReference>,
+        labels: BTreeMap<String, String> = default,
+        env: Vec<String> = default,
+        mounts: Vec<Mount> = default,
+        secrets: Vec<SecretReference> = default,
+        configs: Vec<ConfigReference> = default,
         /// In nanoseconds.
-        stop_grace_period: u64,
-        read_only: bool,
-        capability_add: Vec<String>,
-        capability_drop: Vec<String>,
-        user: String,
-        dir: String,
-        hostname: String,
-        command: Vec<String>,
-        args: Vec<String>,
-        groups: Vec<String>,
+        stop_grace_period: u64 = default,
+        read_only: bool = default,
+        capability_add: Vec<String> = default,
+        capability_drop: Vec<String> = default,
+        user: String = default,
+        dir: String = default,
+        hostname: String = default,
+        command: Vec<String> = default,
+        args: Vec<String> = default,
+        groups: Vec<String> = default,
         /// An address and a name each.
-        hosts: Vec<String>,
-        stop_signal: String,
+        hosts: Vec<String> = default,
+        stop_signal: String = default,
         #[serde(rename = "TTY")]
-        tty: bool,
-        sysctls: BTreeMap<String, String>,
-        healthcheck: Healthcheck,
+        tty: bool = default,
+        sysctls: BTreeMap<String, String> = default,
+        healthcheck: Healthcheck = default,
         #[serde(rename = "DNSConfig")]
-        dns_config: DnsConfig,
+        dns_config: DnsConfig = default,
     }
 
-    #[derive(Default)]
     struct Healthcheck {
-    } or_left_out {
-        test: Vec<String>,
-        interval: u64,
-        timeout: u64,
-        retries: u64,
-        start_period: u64,
+        test: Vec<String> = default,
+        interval: u64 = default,
+        timeout: u64 = default,
+        retries: u64 = default,
+        start_period: u64 = default,
     }
 
-    #[derive(Default)]
     struct DnsConfig {
-    } or_left_out {
-        nameservers: Vec<String>,
-        search: Vec<String>,
-        options: Vec<String>,
+        nameservers: Vec<String> = default,
+        search: Vec<String> = default,
+        options: Vec<String> = default,
     }
 
     struct Mount {
         #[serde(rename = "Type")]
         kind: String,
         target: String,
-    } or_left_out {
-        source: String,
-        tmpfs_options: TmpfsOptions,
+        source: String = default,
+        tmpfs_options: TmpfsOptions = default,
     }
 
-    #[derive(Default)]
     struct TmpfsOptions {
-    } or_left_out {
-        size_bytes: u64,
-        mode: u32,
+        size_bytes: u64 = default,
+        mode: u32 = default,
     }
 
     struct SecretReference {
@@ -123,36 +113,28 @@ from_docker! {
         name: String,
     }
 
-    #[derive(Default)]
     struct Resources {
-    } or_left_out {
-        limits: Amounts,
-        reservations: Amounts,
+        limits: Amounts = default,
+        reservations: Amounts = default,
     }
 
-    #[derive(Default)]
     struct Amounts {
-    } or_left_out {
         #[serde(rename = "NanoCPUs")]
-        nano_cpus: u64,
-        memory_bytes: u64,
-        pids: u64,
+        nano_cpus: u64 = default,
+        memory_bytes: u64 = default,
+        pids: u64 = default,
     }
 
-    #[derive(Default)]
     struct RestartPolicy {
-    } or_left_out {
-        condition: String,
-        delay: u64,
-        max_attempts: u64,
-        window: u64,
+        condition: String = default,
+        delay: u64 = default,
+        max_attempts: u64 = default,
+        window: u64 = default,
     }
 
-    #[derive(Default)]
     struct Placement {
-    } or_left_out {
-        constraints: Vec<String>,
-        max_replicas: u64,
+        constraints: Vec<String> = default,
+        max_replicas: u64 = default,
     }
 
     struct Attachment {
@@ -167,31 +149,26 @@ from_docker! {
         replicas: u32,
     }
 
-    #[derive(Default)]
     struct RolloutConfig {
-    } or_left_out {
-        parallelism: u64,
-        delay: u64,
-        failure_action: String,
-        monitor: u64,
-        max_failure_ratio: f64,
-        order: String,
+        parallelism: u64 = default,
+        delay: u64 = default,
+        failure_action: String = default,
+        monitor: u64 = default,
+        max_failure_ratio: f64 = default,
+        order: String = default,
     }
 
-    #[derive(Default)]
     struct EndpointSpec {
-    } or_left_out {
-        mode: String,
-        ports: Vec<Port>,
+        mode: String = default,
+        ports: Vec<Port> = default,
     }
 
     struct Port {
         protocol: String,
         target_port: u16,
         publish_mode: String,
-    } or_left_out {
         /// Swarm chooses one if there is none.
-        published_port: u16,
+        published_port: u16 = default,
     }
 
     struct UpdateStatus {
@@ -207,8 +184,7 @@ from_docker! {
 
     struct NeighbourSpec {
         name: String,
-    } or_left_out {
-        endpoint_spec: EndpointSpec,
+        endpoint_spec: EndpointSpec = default,
     }
 
     /// One try at running one replica.
@@ -219,26 +195,23 @@ from_docker! {
         spec: TaskTemplate,
         status: TaskStatus,
         desired_state: String,
-    } or_left_out {
-        slot: u32,
+        slot: u32 = default,
         /// Not there before Swarm has chosen one.
         #[serde(rename = "NodeID")]
-        node: String,
+        node: String = default,
     }
 
     struct TaskStatus {
         timestamp: String,
         state: String,
         container_status: Option<ContainerStatus>,
-    } or_left_out {
-        err: String,
+        err: String = default,
     }
 
     struct ContainerStatus {
-    } or_left_out {
         #[serde(rename = "ContainerID")]
-        container: String,
-        exit_code: i64,
+        container: String = default,
+        exit_code: i64 = default,
     }
 }
 
