@@ -30,7 +30,6 @@ impl Settings {
         self.check_names(&mut problems);
         self.check_image(&mut problems);
         self.check_health(&mut problems);
-        self.check_restart(&mut problems);
         self.check_network(&mut problems);
         self.check_rollout("update", &self.update, &mut problems);
         self.check_rollout("rollback", &self.rollback, &mut problems);
@@ -47,9 +46,8 @@ impl Settings {
         let binaries =
             [("program.binary", &self.program.binary), ("probe.binary", &self.probe.binary)];
         for (key, name) in names.into_iter().chain(binaries) {
-            let fits = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-            let first = name.starts_with(|c: char| c.is_ascii_alphanumeric());
-            problems.when(!first || !name.chars().all(fits) || name.len() > 63, || {
+            let is_name = is_made_of(name, |c| c.is_ascii_alphanumeric(), "-_");
+            problems.when(!is_name || name.len() > 63, || {
                 format!("{key} = {name:?}: up to 63 letters, digits, - and _, the first a letter or digit")
             });
         }
@@ -57,9 +55,7 @@ impl Settings {
             "program.binary and probe.binary are the same".to_owned()
         });
         let prefix = &self.program.environment_prefix;
-        let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-        let first = prefix.starts_with(|c: char| c.is_ascii_uppercase());
-        problems.when(!first || !prefix.chars().all(fits), || {
+        problems.when(!is_made_of(prefix, |c| c.is_ascii_uppercase(), "_"), || {
             format!("program.environment_prefix = {prefix:?}: upper-case letters, digits and _")
         });
         let texts = [("source", &self.source)].into_iter();
@@ -70,11 +66,9 @@ impl Settings {
         }
         for (table, sources) in [("secrets", &self.secrets), ("configs", &self.configs)] {
             for name in sources.keys() {
-                let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-                let first = name.starts_with(|c: char| c.is_ascii_lowercase());
+                let is_name = is_made_of(name, |c| c.is_ascii_lowercase(), "_");
                 // Swarm's limit is 64; a hash of 16 digits and two hyphens are added.
-                let length = self.service.len() + name.len();
-                problems.when(!first || !name.chars().all(fits) || length > 46, || {
+                problems.when(!is_name || self.service.len() + name.len() > 46, || {
                     format!(
                         "{table}.{name}: lower-case letters, digits and _, the first a letter; with \
                          the name of the service at most 46"
@@ -93,9 +87,8 @@ impl Settings {
         problems.when(tagged || image.contains('@'), || {
             format!("image = {image:?}: leave the tag out, it is the hash of the content")
         });
-        let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_./:".contains(c);
-        let first = image.starts_with(|c: char| c.is_ascii_alphanumeric());
-        problems.when(!first || !image.chars().all(fits), || {
+        let first = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+        problems.when(!is_made_of(image, first, "-_./:"), || {
             format!(
                 "image = {image:?}: lower-case letters, digits and - _ . / only, the first a letter or \
                  digit"
@@ -130,9 +123,6 @@ impl Settings {
                 health.start_interval
             )
         });
-    }
-
-    fn check_restart(&self, problems: &mut Problems) {
         let restart = &self.restart;
         let needed = Span(restart.drain_delay.0 + restart.shutdown_timeout.0);
         problems.when(restart.stop_grace.0 <= needed.0, || {
@@ -224,6 +214,12 @@ impl Settings {
             });
         }
     }
+}
+
+/// Whether a text is of such characters, digits and these others, and starts with one of the first.
+fn is_made_of(text: &str, first: fn(char) -> bool, others: &str) -> bool {
+    let fits = |c: char| first(c) || c.is_ascii_digit() || others.contains(c);
+    text.starts_with(first) && text.chars().all(fits)
 }
 
 /// What does not fit so far.

@@ -19,7 +19,7 @@ pub(super) fn missing(file: &Table) -> String {
                 let lines = keys.iter().filter(|(key, _)| !has(*key)).map(line);
                 let lines: String = lines.collect();
                 if in_file.is_none() || !lines.is_empty() {
-                    tables += &format!("\n  [{key}]{lines}");
+                    tables.extend(["\n  [", key, "]", &lines]);
                 }
             }
             (None, None) => top += &line((key, value)),
