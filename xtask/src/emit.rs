@@ -1,7 +1,6 @@
 //! `emit`: the plan as files that people read and can run by hand. They are committed, and the gate
 //! compares them with the plan.
 
-use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
@@ -14,7 +13,6 @@ use crate::facts::{Facts, Stored};
 use crate::plan::{self, Plan};
 use crate::service::Service;
 use crate::settings::Settings;
-use crate::source::Source;
 use crate::workspace::root;
 
 const HEADER: &str = r"#!/bin/sh
@@ -61,7 +59,7 @@ pub(crate) fn run(settings: &Settings, folder: Option<&Path>, check: bool) -> Re
     }
     // A symbolic link on the way would make `..` lead elsewhere.
     let folder = folder.canonicalize().unwrap_or(folder);
-    let script = script(settings, None, &way(&folder, &root.canonicalize()?));
+    let script = script(settings, None, &way(&folder, &root.canonicalize()?))?;
     let files = [("Dockerfile", dockerfile(settings, None)?), ("swarm.sh", script)];
     let mut stale = Vec::new();
     for (name, text) in files {
@@ -84,11 +82,11 @@ pub(crate) fn run(settings: &Settings, folder: Option<&Path>, check: bool) -> Re
 /// Prints the plan as a script, for the service as it is now.
 pub(crate) fn dry_run(settings: &Settings) -> Result<()> {
     let current = Service::find(&settings.service).ok().flatten();
-    print!("{}", script(settings, current, &change_to(&root()?)));
+    print!("{}", script(settings, current, &change_to(&root()?))?);
     Ok(())
 }
 
-fn script(settings: &Settings, current: Option<Service>, change_folder: &str) -> String {
+fn script(settings: &Settings, current: Option<Service>, change_folder: &str) -> Result<String> {
     let [image, reference, revision, context] =
         ["image", "reference", "revision", "context"].map(Arg::variable);
     let config = settings.file.as_ref().map_or_else(String::new, |file| {
@@ -99,20 +97,12 @@ fn script(settings: &Settings, current: Option<Service>, change_folder: &str) ->
     for step in plan::image_steps(settings, &image, &revision, &context) {
         let _ = write!(script, "\n{step}");
     }
-    let _ = match plan::reference(settings, &image) {
-        Some(id) => write!(
-            script,
-            "\n# Swarm runs it by its id: no registry knows it.\nreference=\"$({id})\"\n"
-        ),
-        None => write!(
-            script,
-            "\n# Swarm runs it by its name and the digest in the registry.\nreference=\"$image\"\n"
-        ),
+    let (why, reference_is) = match plan::reference(settings, &image) {
+        Some(id) => ("by its id: no registry knows it", format!("$({id})")),
+        None => ("by its name and the digest in the registry", "$image".to_owned()),
     };
-    let name = |kind: &str, key: &str, _: &Source| {
-        Ok::<_, Infallible>(Arg::variable(format!("{kind}_{key}")))
-    };
-    let Ok(stored) = Stored::all(settings, name);
+    let _ = write!(script, "\n# Swarm runs it {why}.\nreference=\"{reference_is}\"\n");
+    let stored = Stored::all(settings, &|kind, key, _| Ok(Arg::variable(format!("{kind}_{key}"))))?;
     for Stored { kind, key, source, .. } in &stored {
         let (before, behind) = source.in_shell();
         let prefix = plan::stored_prefix(settings, key);
@@ -130,7 +120,7 @@ fn script(settings: &Settings, current: Option<Service>, change_folder: &str) ->
         script += &stale(settings);
     }
     let _ = write!(script, "\n{}", plan.service);
-    script
+    Ok(script)
 }
 
 fn stale(settings: &Settings) -> String {

@@ -1,6 +1,8 @@
 //! What the plan needs to know that is in no settings: the image, the secrets and configs, and the service
 //! as it is.
 
+use anyhow::Result;
+
 use crate::arg::Arg;
 use crate::service::Service;
 use crate::settings::Settings;
@@ -17,6 +19,9 @@ pub(crate) struct Facts {
     pub(crate) current: Option<Service>,
 }
 
+/// From the kind, the key and the source of a secret or a config to its name.
+type NameOf<'a> = &'a dyn Fn(&str, &str, &Source) -> Result<Arg>;
+
 /// A secret or a config.
 pub(crate) struct Stored {
     /// `secret` or `config`.
@@ -30,13 +35,9 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// All that the settings ask for, each with the name that `name` gives it, from its kind, its key
-    /// and its source.
-    pub(crate) fn all<E>(
-        settings: &Settings,
-        name: impl Fn(&'static str, &str, &Source) -> Result<Arg, E>,
-    ) -> Result<Vec<Self>, E> {
-        let stored = |kind: &'static str, key: &str, source: &Source, target: String| {
+    /// All that the settings ask for, each with the name that this function gives it.
+    pub(crate) fn all(settings: &Settings, name: NameOf<'_>) -> Result<Vec<Self>> {
+        let stored = |kind, key: &str, source: &Source, target: String| {
             let (name, source) = (name(kind, key, source)?, source.clone());
             Ok(Self { kind, key: key.to_owned(), source, name, target })
         };

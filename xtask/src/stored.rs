@@ -14,7 +14,7 @@ const KINDS: [&str; 2] = ["secret", "config"];
 
 /// Reads all sources and names each by the hash of its content.
 pub(crate) fn read(settings: &Settings) -> Result<Vec<Stored>> {
-    Stored::all(settings, |_, key, source| {
+    Stored::all(settings, &|_, key, source| {
         let hash = plan::hash(&source.read()?);
         Ok(Arg::from(format!("{}{hash}", plan::stored_prefix(settings, key))))
     })
@@ -36,12 +36,9 @@ pub(crate) fn remove_unused(service: &str, current: Option<&Service>) -> Vec<Str
         match list.and_then(|list| inspect::<docker::Stored>(kind, &list)) {
             Ok(found) => {
                 for stored in found.iter().filter(|one| !used.contains(&&one.spec.name)) {
-                    let removed = docker([kind, "rm", &stored.id]).read();
-                    left.extend(
-                        removed
-                            .err()
-                            .map(|error| format!("the {kind} {}: {error:#}", stored.spec.name)),
-                    );
+                    if let Err(error) = docker([kind, "rm", &stored.id]).read() {
+                        left.push(format!("the {kind} {}: {error:#}", stored.spec.name));
+                    }
                 }
             }
             Err(error) => left.push(format!("the {kind}s of {service}: {error:#}")),
