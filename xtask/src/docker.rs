@@ -243,8 +243,8 @@ impl Container {
         self.name.trim_start_matches('/')
     }
 
-    pub(crate) fn health(&self) -> &str {
-        self.state.health.as_ref().map_or("", |health| &health.status)
+    pub(crate) fn health(&self) -> Option<&str> {
+        self.state.health.as_ref().map(|health| health.status.as_str())
     }
 
     /// The last probes, the newest last.

@@ -7,7 +7,7 @@ use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Serialize;
 
 use crate::docker::{Container, docker};
@@ -41,8 +41,8 @@ struct Phase {
 
 pub(crate) fn run(settings: &Settings, budget: Option<Span>, json: bool) -> Result<Exit> {
     let name = &settings.service;
-    preflight::engine().map_err(|problem| anyhow!(problem))?;
-    let info = preflight::swarm().map_err(|problem| anyhow!(problem))?;
+    preflight::engine()?;
+    let info = preflight::swarm()?;
     let service = Service::find(name)?
         .with_context(|| format!("{name} is not deployed: cargo xtask deploy --testability"))?;
     let on = format!("{}=true", settings.variable("TESTABILITY"));
@@ -51,11 +51,11 @@ pub(crate) fn run(settings: &Settings, budget: Option<Span>, json: bool) -> Resu
         "{name} runs without its testability route: cargo xtask deploy --testability"
     );
     let containers = Container::of(name, false)?;
-    let old = containers.into_iter().find(|container| container.health() == "healthy");
+    let old = containers.into_iter().find(|container| container.health() == Some("healthy"));
     let old = old.with_context(|| {
         format!("{name} has no healthy container on this node: cargo xtask status")
     })?;
-    let timeline = Events::listen(name, &info.system_time)?.heal(&old, settings)?;
+    let timeline = Events::listen(settings, &info.system_time)?.heal(&old, settings)?;
     if json {
         println!("{}", serde_json::to_string(&timeline)?);
     } else {
@@ -85,7 +85,9 @@ impl Timeline {
 /// The engine's events about the containers of one service.
 struct Events {
     docker: Child,
-    events: Receiver<Event>,
+    received: Receiver<Event>,
+    /// For each event that is waited for.
+    deadline: Span,
 }
 
 /// As Docker writes it.
@@ -108,7 +110,8 @@ struct Actor {
 
 impl Events {
     /// Listens from this time on, by the engine's clock: nothing is lost while the listener starts.
-    fn listen(service: &str, since: &str) -> Result<Self> {
+    fn listen(settings: &Settings, since: &str) -> Result<Self> {
+        let service = &settings.service;
         let command = docker(["events", "--format={{json .}}", "--filter=type=container"])
             .args([format!("--filter=label=com.docker.swarm.service.name={service}")])
             .args([format!("--since={since}")]);
@@ -124,27 +127,28 @@ impl Events {
                 }
             }
         });
-        Ok(Self { docker, events })
+        Ok(Self { docker, received: events, deadline: settings.deadline })
     }
 
     fn heal(&self, old: &Container, settings: &Settings) -> Result<Timeline> {
         let slot = slot(old.name());
         let forced = ask(settings, &old.id, "/testability/healthy/false")?;
-        let force = self.next("the replica to be forced", settings, |event| {
+        let force = self.next("the replica to be forced", |event| {
             event.action.starts_with("exec_create") && event.action.contains("/testability/")
         })?;
-        let start = self.next("the replica to be forced", settings, |event| {
+        let start = self.next("the replica to be forced", |event| {
             event.action == "exec_die" && event.attribute("execID") == force.attribute("execID")
         })?;
         ensure!(forced, "{} did not take /testability/healthy/false", short(&old.id));
         let mut phases = Vec::new();
-        let mut over = |name, event: &Event| {
+        let seconds_to = |event: &Event| {
             let nanoseconds = event.nanoseconds.saturating_sub(start.nanoseconds);
-            phases.push(Phase { name, at: Duration::from_nanos(nanoseconds).as_secs_f64() });
+            Duration::from_nanos(nanoseconds).as_secs_f64()
         };
+        let mut over = |name, event: &Event| phases.push(Phase { name, at: seconds_to(event) });
         let mut is_marked = false;
         let mut has_failed = false;
-        let stopped = self.next("the old container to stop", settings, |event| {
+        let stopped = self.next("the old container to stop", |event| {
             if event.actor.id != old.id {
                 return false;
             }
@@ -159,7 +163,7 @@ impl Events {
             event.action == "die"
         })?;
         over("old container stopped", &stopped);
-        let started = self.next("a new container", settings, |event| {
+        let started = self.next("a new container", |event| {
             event.actor.id != old.id
                 && event.action == "start"
                 && self::slot(event.attribute("name")) == slot
@@ -169,7 +173,7 @@ impl Events {
         ensure!(ask(settings, new, "/accounts/10000")?, "the new container does not answer");
         let mut exec = String::new();
         let mut healthy = None;
-        let answered = self.next("the new container to answer", settings, |event| {
+        let answered = self.next("the new container to answer", |event| {
             if event.actor.id != *new {
                 return false;
             }
@@ -183,34 +187,28 @@ impl Events {
         over("answering", &answered);
         let healthy = match healthy {
             Some(healthy) => healthy,
-            None => self.next("the new container to be healthy", settings, |event| {
+            None => self.next("the new container to be healthy", |event| {
                 event.actor.id == *new && event.action == HEALTHY
             })?,
         };
         over("healthy", &healthy);
-        let seconds = answered.nanoseconds.saturating_sub(start.nanoseconds);
-        let seconds = Duration::from_nanos(seconds).as_secs_f64();
+        let seconds = seconds_to(&answered);
         let way = if is_marked { "health check" } else { "exit" };
         Ok(Timeline { old: old.id.clone(), new: new.clone(), way, phases, seconds })
     }
 
     /// The next event of a kind; those before it are passed over.
-    fn next(
-        &self,
-        what: &str,
-        settings: &Settings,
-        mut is: impl FnMut(&Event) -> bool,
-    ) -> Result<Event> {
-        let deadline = Instant::now() + settings.deadline.0;
+    fn next(&self, what: &str, mut is: impl FnMut(&Event) -> bool) -> Result<Event> {
+        let deadline = Instant::now() + self.deadline.0;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.events.recv_timeout(left) {
+            match self.received.recv_timeout(left) {
                 Ok(event) if is(&event) => return Ok(event),
                 Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => bail!(
-                    "waited {} in vain for {what}. cargo xtask status shows more",
-                    settings.deadline
-                ),
+                Err(RecvTimeoutError::Timeout) => {
+                    let time = self.deadline;
+                    bail!("waited {time} in vain for {what}. cargo xtask status shows more")
+                }
                 Err(RecvTimeoutError::Disconnected) => bail!("the engine's events have ended"),
             }
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow, ensure};
 
 use crate::docker::{
     Container, Engine, Info, Network, Node, docker, engine_is_local, find, inspect,
@@ -26,35 +26,34 @@ pub(crate) struct Found {
 
 /// All problems at once.
 pub(crate) fn run(settings: &Settings) -> Result<Found, Vec<String>> {
-    let engine = engine().map_err(|problem| vec![problem])?;
-    let mut problems = Vec::new();
-    if engine.api < LEAST_API {
-        let (major, minor) = engine.api;
-        problems.push(format!(
+    let text = |error| format!("{error:#}");
+    let engine = engine().map_err(|error| vec![text(error)])?;
+    let (major, minor) = engine.api;
+    let is_old = engine.api < LEAST_API;
+    let mut problems = Vec::from_iter(is_old.then(|| {
+        format!(
             "the engine speaks API {major}.{minor}; limits on processes need 1.41: install Docker \
              20.10 or later"
-        ));
-    }
-    problems.extend(swarm().err());
+        )
+    }));
+    problems.extend(swarm().err().map(text));
     if !problems.is_empty() {
         return Err(problems);
     }
-    match look(settings) {
-        Ok((current, problems)) if problems.is_empty() => Ok(Found { engine, current }),
-        Ok((_, problems)) => Err(problems),
-        Err(error) => Err(vec![format!("{error:#}")]),
-    }
+    let (current, problems) = look(settings).map_err(|error| vec![text(error)])?;
+    if problems.is_empty() { Ok(Found { engine, current }) } else { Err(problems) }
 }
 
 /// An engine that answers.
-pub(crate) fn engine() -> Result<Engine, String> {
+pub(crate) fn engine() -> Result<Engine> {
     Engine::ask().map_err(|error| {
         if docker(["--version"]).succeeds().is_err() {
-            return "there is no `docker` command: install Docker, for example with \
-                    `apt-get install docker.io`"
-                .to_owned();
+            return anyhow!(
+                "there is no `docker` command: install Docker, for example with \
+                 `apt-get install docker.io`"
+            );
         }
-        format!(
+        anyhow!(
             "no engine answers: start it, for example with `systemctl start docker`, or name \
              another with DOCKER_HOST or `docker context use NAME`. Docker says: {error:#}"
         )
@@ -62,20 +61,17 @@ pub(crate) fn engine() -> Result<Engine, String> {
 }
 
 /// A swarm that can be managed from here.
-pub(crate) fn swarm() -> Result<Info, String> {
-    match Info::ask() {
-        Ok(info) if info.swarm.control_available => Ok(info),
-        Ok(info) if info.swarm.local_node_state == "active" => {
-            Err("this node is a worker of its swarm: talk to a manager, with \
-                 `docker context use NAME` or DOCKER_HOST=ssh://USER@MANAGER"
-                .to_owned())
-        }
-        Ok(info) => Err(format!(
-            "the engine is in no swarm (its state is {}): docker swarm init",
-            info.swarm.local_node_state
-        )),
-        Err(error) => Err(format!("{error:#}")),
-    }
+pub(crate) fn swarm() -> Result<Info> {
+    let info = Info::ask()?;
+    let state = &info.swarm.local_node_state;
+    let is_manager = info.swarm.control_available;
+    ensure!(
+        is_manager || state != "active",
+        "this node is a worker of its swarm: talk to a manager, with \
+         `docker context use NAME` or DOCKER_HOST=ssh://USER@MANAGER"
+    );
+    ensure!(is_manager, "the engine is in no swarm (its state is {state}): docker swarm init");
+    Ok(info)
 }
 
 fn look(settings: &Settings) -> Result<(Option<Service>, Vec<String>)> {
@@ -113,6 +109,11 @@ fn port(
     current: Option<&Service>,
 ) -> Result<Option<String>> {
     let port = settings.port;
+    let problem = |holder: String| {
+        Some(format!(
+            "port {port} is taken by {holder}: stop that, or choose another with --port N"
+        ))
+    };
     if settings.publish == Publish::None {
         return Ok(None);
     }
@@ -124,19 +125,18 @@ fn port(
             if other.publish_mode == "host" && settings.publish == Publish::Host {
                 shared.push(service);
             } else {
-                return Ok(Some(taken(port, &format!("the service {}", service.spec.name))));
+                return Ok(problem(format!("the service {}", service.spec.name)));
             }
         }
     }
     if !shared.is_empty() && free_nodes(&shared)? == 0 {
         let names: Vec<_> = shared.iter().map(|service| service.spec.name.as_str()).collect();
-        let holders = format!("the service {} on every node", names.join(", "));
-        return Ok(Some(taken(port, &holders)));
+        return Ok(problem(format!("the service {} on every node", names.join(", "))));
     }
     let containers = Container::running()?;
     let holder = containers.iter().find(|one| !one.is_of_swarm() && one.has_tcp_port(port));
     if let Some(container) = holder {
-        return Ok(Some(taken(port, &format!("the container {}", container.name()))));
+        return Ok(problem(format!("the container {}", container.name())));
     }
     // The engine itself listens on the ports of the services and the containers that it has.
     let has_it =
@@ -149,12 +149,8 @@ fn port(
     }
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
     let is_taken = listener.is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
-    let how = format!("a process; `ss --listening --tcp --processes 'sport = :{port}'`");
-    Ok(is_taken.then(|| taken(port, &how)))
-}
-
-fn taken(port: u16, holder: &str) -> String {
-    format!("port {port} is taken by {holder}: stop that, or choose another with --port N")
+    let holder = format!("a process; `ss --listening --tcp --processes 'sport = :{port}'`");
+    Ok(is_taken.then_some(holder).and_then(problem))
 }
 
 /// How many nodes run none of these.

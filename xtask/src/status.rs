@@ -3,10 +3,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use serde::Serialize;
 
-use crate::docker::{Container, Image, find};
+use crate::docker::{Container, Image, ProbeRun, find};
 use crate::facts::Facts;
 use crate::plan::Plan;
 use crate::preflight;
@@ -18,7 +18,7 @@ use crate::stored;
 const PROBES: usize = 3;
 
 /// What `--json` prints.
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Report<'a> {
     service: &'a str,
     is_deployed: bool,
@@ -70,21 +70,11 @@ struct ProbeReport {
 }
 
 pub(crate) fn run(settings: &Settings, json: bool) -> Result<()> {
-    preflight::engine().map_err(|problem| anyhow!(problem))?;
-    let info = preflight::swarm().map_err(|problem| anyhow!(problem))?;
+    preflight::engine()?;
+    let info = preflight::swarm()?;
     let report = match Service::find(&settings.service)? {
         Some(service) => look(settings, &service)?,
-        None => Report {
-            service: &settings.service,
-            is_deployed: false,
-            healthy: 0,
-            replicas: 0,
-            image: ImageReport::default(),
-            update_state: String::new(),
-            update_message: String::new(),
-            drift: Vec::new(),
-            tasks: Vec::new(),
-        },
+        None => Report { service: &settings.service, ..Report::default() },
     };
     if json {
         println!("{}", serde_json::to_string(&report)?);
@@ -97,18 +87,18 @@ pub(crate) fn run(settings: &Settings, json: bool) -> Result<()> {
 
 fn look<'a>(settings: &'a Settings, service: &Service) -> Result<Report<'a>> {
     let reference = service.container().image.clone();
+    let digest = reference.split_once('@').map(|(_, digest)| digest);
     let local: Option<Image> = find("image", service.image())?;
     let is_same = |image: &Image| {
-        let digests = image.repo_digests.iter().flatten();
-        let digest = reference.split_once('@').map(|(_, digest)| digest);
+        let mut digests = image.repo_digests.iter().flatten();
         image.id == reference
-            || digest.is_some_and(|digest| digests.clone().any(|d| d.ends_with(digest)))
+            || digest.is_some_and(|digest| digests.any(|one| one.ends_with(digest)))
     };
     let image = ImageReport {
         name: service.image().to_owned(),
         is_local: local.as_ref().is_some_and(is_same),
         local: local.map(|image| image.id),
-        reference: reference.clone(),
+        reference,
     };
     let tasks = Task::of(&settings.service)?;
     Ok(Report {
@@ -137,12 +127,15 @@ fn drift(settings: &Settings, service: &Service) -> Vec<String> {
     changes.map(|change| format!("{} (now {})", change.flag, change.now)).collect()
 }
 
+impl ProbeReport {
+    fn new(probe: &ProbeRun) -> Self {
+        Self { exit_status: probe.exit_code, output: probe.output.trim().to_owned() }
+    }
+}
+
 impl TaskReport {
     fn new(task: &Task, tasks: &[Task]) -> Result<Self> {
-        let container = match task.container() {
-            Some(id) => Container::find(id)?,
-            None => None,
-        };
+        let container = task.container().map(Container::find).transpose()?.flatten();
         let is_before =
             |other: &&Task| other.slot == task.slot && other.created_at < task.created_at;
         let probes = container.as_ref().map_or(&[][..], Container::probes);
@@ -158,17 +151,8 @@ impl TaskReport {
             error: task.status.err.clone(),
             exit_status: task.exit_status(),
             restarts: tasks.iter().filter(is_before).count(),
-            health: container
-                .as_ref()
-                .map(|found| found.health().to_owned())
-                .filter(|health| !health.is_empty()),
-            probes: probes
-                .iter()
-                .map(|probe| ProbeReport {
-                    exit_status: probe.exit_code,
-                    output: probe.output.trim().to_owned(),
-                })
-                .collect(),
+            health: container.as_ref().and_then(Container::health).map(str::to_owned),
+            probes: probes.iter().map(ProbeReport::new).collect(),
         })
     }
 }
