@@ -202,43 +202,36 @@ fn finish(settings: &Settings, report: &mut Report, verdict: Verdict) -> Exit {
             eprintln!("warning: not removed: {left}");
         }
     }
-    let (outcome, message, exit) = match verdict {
-        Verdict::Converged if report.changes.is_empty() => ("unchanged", String::new(), Exit::Done),
-        Verdict::Converged => ("deployed", String::new(), Exit::Done),
-        Verdict::RolledBack => {
-            let serving = serving.as_ref().map_or("an unknown image", Service::image);
-            let message = format!(
-                "Rolled back: the new {service} ({}) failed. The one before it serves ({serving}).",
-                report.image
-            );
-            ("rolled_back", message, Exit::RolledBack)
-        }
-        Verdict::Paused => {
-            let message = format!(
-                "Swarm has paused the update. To go back: docker service rollback {service}"
-            );
-            ("paused", message, Exit::Unknown)
-        }
-        Verdict::Failing => {
-            let message = "Its containers fail, and Swarm keeps trying. To see: cargo xtask status. To \
-                           give up: cargo xtask destroy";
-            ("failing", message.to_owned(), Exit::Unknown)
-        }
-        Verdict::Expired => {
-            let message = format!(
-                "Not healthy within {}, and Swarm keeps trying. To see: cargo xtask status. To give \
-                 up: cargo xtask destroy",
-                settings.deadline
-            );
-            ("expired", message, Exit::Unknown)
-        }
-        Verdict::Interrupted => {
-            let message = "Stopped waiting; Swarm continues by itself. To see: cargo xtask status. To \
-                           wait again: cargo xtask deploy";
-            ("interrupted", message.to_owned(), Exit::Interrupted)
-        }
+    let (outcome, exit) = match verdict {
+        Verdict::Converged if report.changes.is_empty() => ("unchanged", Exit::Done),
+        Verdict::Converged => ("deployed", Exit::Done),
+        Verdict::RolledBack => ("rolled_back", Exit::RolledBack),
+        Verdict::Paused => ("paused", Exit::Unknown),
+        Verdict::Failing => ("failing", Exit::Unknown),
+        Verdict::Expired => ("expired", Exit::Unknown),
+        Verdict::Interrupted => ("interrupted", Exit::Interrupted),
     };
-    if !message.is_empty() {
+    let (image, deadline) = (&report.image, settings.deadline);
+    let serving = serving.as_ref().map_or("an unknown image", Service::image);
+    let retries =
+        "and Swarm keeps trying. To see: cargo xtask status. To give up: cargo xtask destroy";
+    let message = match verdict {
+        Verdict::Converged => None,
+        Verdict::RolledBack => Some(format!(
+            "Rolled back: the new {service} ({image}) failed. The one before it serves ({serving})."
+        )),
+        Verdict::Paused => Some(format!(
+            "Swarm has paused the update. To go back: docker service rollback {service}"
+        )),
+        Verdict::Failing => Some(format!("Its containers fail, {retries}")),
+        Verdict::Expired => Some(format!("Not healthy within {deadline}, {retries}")),
+        Verdict::Interrupted => Some(
+            "Stopped waiting; Swarm continues by itself. To see: cargo xtask status. To wait again: \
+             cargo xtask deploy"
+                .to_owned(),
+        ),
+    };
+    if let Some(message) = message {
         eprintln!("\n{message}");
         report.problems.push(message);
     }
