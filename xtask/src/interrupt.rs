@@ -1,7 +1,6 @@
 //! Ctrl-C and SIGTERM end a wait, not the process: the command still reports the state of things.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::cell::Cell;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::Duration;
 
@@ -10,30 +9,27 @@ use anyhow::{Context, Result};
 /// Receives the signals. There can be one of it in a process.
 pub(crate) struct Interrupt {
     signals: Receiver<()>,
-    is_set: Arc<AtomicBool>,
+    is_set: Cell<bool>,
 }
 
 impl Interrupt {
     pub(crate) fn listen() -> Result<Self> {
         let (sender, signals) = mpsc::channel();
-        let is_set = Arc::new(AtomicBool::new(false));
-        let set = Arc::clone(&is_set);
-        let handler = move || {
-            set.store(true, Ordering::Relaxed);
-            // Without a receiver the command is at its end anyway.
-            let _ = sender.send(());
-        };
+        // Without a receiver the command is at its end anyway.
+        let handler = move || sender.send(()).unwrap_or_default();
         ctrlc::set_handler(handler).context("cannot listen for Ctrl-C")?;
-        Ok(Self { signals, is_set })
+        Ok(Self { signals, is_set: Cell::new(false) })
     }
 
-    /// Waits, and says whether the wait was cut short.
+    /// Waits, and says whether a signal has cut the wait short.
     pub(crate) fn within(&self, time: Duration) -> bool {
-        !matches!(self.signals.recv_timeout(time), Err(RecvTimeoutError::Timeout))
+        let received = !matches!(self.signals.recv_timeout(time), Err(RecvTimeoutError::Timeout));
+        self.is_set.set(self.is_set.get() || received);
+        received
     }
 
     /// Whether a signal has come so far.
     pub(crate) fn is_set(&self) -> bool {
-        self.is_set.load(Ordering::Relaxed)
+        self.is_set.get() || self.within(Duration::ZERO)
     }
 }
