@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use serde::Deserialize;
+use toml::Table;
 
 use crate::settings::Settings;
 use crate::workspace::root;
@@ -15,23 +15,6 @@ const USER: &str = "10001:10001";
 pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The first engine API that knows a start interval (Docker 25).
 const START_INTERVAL_API: (u32, u32) = (1, 44);
-
-/// What the image's labels say, from the workspace's `Cargo.toml`.
-#[derive(Deserialize)]
-struct Manifest {
-    workspace: Workspace,
-}
-
-#[derive(Deserialize)]
-struct Workspace {
-    package: Package,
-}
-
-#[derive(Deserialize)]
-struct Package {
-    version: String,
-    license: String,
-}
 
 /// The Dockerfile for an engine of this API version; `None` for any.
 pub(crate) fn dockerfile(settings: &Settings, api: Option<(u32, u32)>) -> Result<String> {
@@ -71,12 +54,17 @@ fn labels(settings: &Settings) -> Result<String> {
     let file = root()?.join("Cargo.toml");
     let manifest = std::fs::read_to_string(&file)
         .with_context(|| format!("cannot read {}", file.display()))?;
-    let Manifest { workspace: Workspace { package } } = toml::from_str(&manifest)
+    let manifest: Table = toml::from_str(&manifest)
         .with_context(|| format!("cannot understand {}", file.display()))?;
+    let package = manifest.get("workspace").and_then(|workspace| workspace.get("package"));
+    let text = |key| {
+        let value = package.and_then(|package| package.get(key)?.as_str());
+        value.with_context(|| format!("{} has no workspace.package.{key}", file.display()))
+    };
     let labels = [
-        ("title", &settings.program.binary),
-        ("version", &package.version),
-        ("licenses", &package.license),
+        ("title", settings.program.binary.as_str()),
+        ("version", text("version")?),
+        ("licenses", text("license")?),
         ("source", &settings.source),
     ];
     let labels = labels.into_iter().filter(|(_, value)| !value.is_empty());
