@@ -6,7 +6,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::command::Cmd;
@@ -74,7 +74,7 @@ fn build_lambda(settings: &Settings, target: &Target) -> Result<()> {
     let _lock = prepare_build(target)?;
     toolchain::build(package, &[], target.triple)?.run()?;
     let built = workspace::target()?.join(target.triple).join("release").join(binary);
-    let bytes = check(target, &built, binary, *max_bytes, "max_bytes in [lambda]")?;
+    let bytes = check(target, &built, binary, *max_bytes, "[lambda]")?;
     let folder = workspace::target()?.join("lambda");
     let path = folder.join(format!("{}.zip", target.arch));
     let cannot_write = || format!("cannot write {}", path.display());
@@ -129,11 +129,11 @@ fn prepare_build(target: &Target) -> Result<Lock> {
 }
 
 /// Reads a binary and checks that it can ship.
-fn check(target: &Target, path: &Path, name: &str, ceiling: u64, key: &str) -> Result<Vec<u8>> {
+fn check(target: &Target, path: &Path, name: &str, ceiling: u64, table: &str) -> Result<Vec<u8>> {
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     elf::is_static(&bytes, target.machine)
         .with_context(|| format!("{} cannot ship", path.display()))?;
-    size::check(name, target.arch, &bytes, ceiling, key)?;
+    size::check(name, target.arch, &bytes, ceiling, table)?;
     eprintln!("  {name}: {} bytes of at most {ceiling}, static, {}", bytes.len(), target.arch);
     Ok(bytes)
 }
@@ -141,14 +141,11 @@ fn check(target: &Target, path: &Path, name: &str, ceiling: u64, key: &str) -> R
 /// Checks the binaries of a folder.
 fn artifacts(settings: &Settings, target: &Target, folder: &Path, lock: Lock) -> Result<Artifacts> {
     let Settings { program, probe, .. } = settings;
-    let binaries = [
-        (&program.binary, program.max_bytes, "max_bytes in [program]"),
-        (&probe.binary, probe.max_bytes, "max_bytes in [probe]"),
-    ];
-    for (name, ceiling, key) in binaries {
-        check(target, &folder.join(name), name, ceiling, key)?;
+    let files = [&program.binary, &probe.binary].map(|name| (name.clone(), folder.join(name)));
+    let ceilings = [(program.max_bytes, "[program]"), (probe.max_bytes, "[probe]")];
+    for ((name, path), (ceiling, table)) in files.iter().zip(ceilings) {
+        check(target, path, name, ceiling, table)?;
     }
-    let files = binaries.map(|(name, ..)| (name.clone(), folder.join(name)));
     Ok(Artifacts { files, _lock: lock })
 }
 
@@ -190,13 +187,9 @@ fn smoke_test(settings: &Settings, to_run: &Target, artifacts: &Artifacts) -> Re
     let healthy = command(probe).args(["--port", &port, "--wait", "20s"]).read();
     drop(running);
     let _ = fs::remove_file(&database);
-    if let Err(error) = healthy {
-        bail!("{} does not serve: {error:#}", to_run.triple);
-    }
-    eprintln!(
-        "  runs{}: the probe finds it healthy",
-        if runner.is_empty() { "" } else { " in an emulator" }
-    );
+    healthy.with_context(|| format!("{} does not serve", to_run.triple))?;
+    let how = if runner.is_empty() { "" } else { " in an emulator" };
+    eprintln!("  runs{how}: the probe finds it healthy");
     Ok(())
 }
 

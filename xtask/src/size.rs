@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
@@ -22,8 +22,8 @@ struct Record {
     sections: BTreeMap<String, u64>,
 }
 
-/// Refuses a binary above its ceiling, which stands at this key of `infra/deploy.toml`.
-pub(crate) fn check(name: &str, arch: &str, file: &[u8], ceiling: u64, key: &str) -> Result<()> {
+/// Refuses a binary above its ceiling, which stands in this table of `infra/deploy.toml`.
+pub(crate) fn check(name: &str, arch: &str, file: &[u8], ceiling: u64, table: &str) -> Result<()> {
     let path = target()?.join("xtask").join(format!("{name}-{arch}.json"));
     let now = Record {
         revision: revision(),
@@ -35,7 +35,7 @@ pub(crate) fn check(name: &str, arch: &str, file: &[u8], ceiling: u64, key: &str
         return write(&path, &now);
     }
     let mut message = format!(
-        "{name} has {} bytes, over its ceiling of {ceiling}, which is {key} in infra/deploy.toml.",
+        "{name} has {} bytes, over its ceiling of {ceiling}, which is max_bytes in {table} in infra/deploy.toml.",
         now.bytes
     );
     match fs::read(&path).ok().and_then(|text| serde_json::from_slice::<Record>(&text).ok()) {
@@ -62,7 +62,7 @@ pub(crate) fn check(name: &str, arch: &str, file: &[u8], ceiling: u64, key: &str
     bail!(message)
 }
 
-fn write(path: &PathBuf, record: &Record) -> Result<()> {
+fn write(path: &Path, record: &Record) -> Result<()> {
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder)
         .and_then(|()| fs::write(path, serde_json::to_vec(record)?))
