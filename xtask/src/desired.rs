@@ -2,6 +2,7 @@
 //! settings ask for, and how to read the present one. From it come the flags of a new service, the
 //! changes that make a present one the same, and the drift that `status` shows.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use crate::arg::Arg;
@@ -24,7 +25,7 @@ pub(crate) struct Desired {
 struct Value {
     flag: &'static str,
     wanted: Arg,
-    now: Read<String>,
+    now: Box<dyn Fn(&Service) -> String>,
     /// Docker's default; only a service that has another value is given it.
     is_default: bool,
 }
@@ -45,7 +46,6 @@ struct Item {
     value: Arg,
 }
 
-/// One difference between a service and the settings.
 pub(crate) struct Change {
     pub(crate) flag: Arg,
     /// The present value, for people.
@@ -127,8 +127,9 @@ impl List {
     }
 }
 
-fn value(flag: &'static str, wanted: impl Into<Arg>, now: Read<String>) -> Value {
-    Value { flag, wanted: wanted.into(), now, is_default: false }
+fn value<T: Display + 'static>(flag: &'static str, wanted: impl Display, now: Read<T>) -> Value {
+    let now = Box::new(move |service: &Service| now(service).to_string());
+    Value { flag, wanted: wanted.to_string().into(), now, is_default: false }
 }
 
 fn values(settings: &Settings, facts: &Facts) -> Vec<Value> {
@@ -142,44 +143,35 @@ fn values(settings: &Settings, facts: &Facts) -> Vec<Value> {
     let rollback_ratio = ratio(rollback.max_failure_ratio);
     vec![
         // These leave the containers alone, the image apart.
-        value("--image", facts.reference.clone(), |s| image(&s.container().image)),
-        value("--replicas", settings.replicas.to_string(), replicas),
+        Value {
+            wanted: facts.reference.clone(),
+            ..value("--image", "", |s| image(&s.container().image))
+        },
+        value("--replicas", settings.replicas, replicas),
         value("--endpoint-mode", mode, |s| s.spec.endpoint_spec.mode.clone()),
         value("--update-failure-action", "rollback", |s| s.update().failure_action.clone()),
         value("--update-order", settings.order(update), |s| s.update().order.clone()),
-        value("--update-parallelism", update.parallelism.to_string(), |s| {
-            s.update().parallelism.to_string()
-        }),
-        value("--update-delay", update.delay.to_string(), |s| span(s.update().delay)),
-        value("--update-monitor", update.monitor.to_string(), |s| span(s.update().monitor)),
+        value("--update-parallelism", update.parallelism, |s| s.update().parallelism),
+        value("--update-delay", update.delay, |s| span(s.update().delay)),
+        value("--update-monitor", update.monitor, |s| span(s.update().monitor)),
         value("--update-max-failure-ratio", update_ratio, |s| ratio(s.update().max_failure_ratio)),
         value("--rollback-failure-action", "pause", |s| s.rollback().failure_action.clone()),
         value("--rollback-order", settings.order(rollback), |s| s.rollback().order.clone()),
-        value("--rollback-parallelism", rollback.parallelism.to_string(), |s| {
-            s.rollback().parallelism.to_string()
-        }),
-        value("--rollback-delay", rollback.delay.to_string(), |s| span(s.rollback().delay)),
-        value("--rollback-monitor", rollback.monitor.to_string(), |s| span(s.rollback().monitor)),
+        value("--rollback-parallelism", rollback.parallelism, |s| s.rollback().parallelism),
+        value("--rollback-delay", rollback.delay, |s| span(s.rollback().delay)),
+        value("--rollback-monitor", rollback.monitor, |s| span(s.rollback().monitor)),
         value("--rollback-max-failure-ratio", rollback_ratio, |s| {
             ratio(s.rollback().max_failure_ratio)
         }),
         // These replace the containers.
-        value("--read-only", "true", |s| s.container().read_only.to_string()),
+        value("--read-only", "true", |s| s.container().read_only),
         value("--cap-drop", "ALL", capabilities),
-        value("--limit-memory", limits.memory.0.to_string(), |s| {
-            s.task().resources.limits.memory_bytes.to_string()
-        }),
+        value("--limit-memory", limits.memory.0, |s| s.task().resources.limits.memory_bytes),
         value("--limit-cpu", cpu, |s| cpus(s.task().resources.limits.cpus())),
-        value("--limit-pids", limits.pids.to_string(), |s| {
-            s.task().resources.limits.pids.to_string()
-        }),
+        value("--limit-pids", limits.pids, |s| s.task().resources.limits.pids),
         value("--restart-condition", "any", |s| s.task().restart_policy.condition.clone()),
-        value("--restart-delay", restart.delay.to_string(), |s| {
-            span(s.task().restart_policy.delay)
-        }),
-        value("--stop-grace-period", restart.stop_grace.to_string(), |s| {
-            span(s.container().stop_grace_period)
-        }),
+        value("--restart-delay", restart.delay, |s| span(s.task().restart_policy.delay)),
+        value("--stop-grace-period", restart.stop_grace, |s| span(s.container().stop_grace_period)),
     ]
 }
 
