@@ -48,13 +48,12 @@ impl Plan {
             .args([settings.service.clone()]);
         Self {
             stored: facts.stored.iter().map(|stored| stored_step(settings, stored)).collect(),
-            network: Step {
-                why: "The overlay network, attachable so that other containers can join it.",
-                test: Some(docker(["network", "inspect", &settings.network])),
-                then: None,
-                otherwise: docker(["network", "create", "--driver=overlay", "--attachable"])
+            network: Step::unless(
+                docker(["network", "inspect", &settings.network]),
+                "The overlay network, attachable so that other containers can join it.",
+                docker(["network", "create", "--driver=overlay", "--attachable"])
                     .args([settings.network.clone()]),
-            },
+            ),
             service: Step {
                 why: "The service: updated in place if it is there, so that there is no gap.",
                 test: Some(docker(["service", "inspect", &settings.service])),
@@ -93,21 +92,10 @@ fn changes(settings: &Settings, desired: &Desired, current: &Service) -> Vec<Arg
 
 fn stored_step(settings: &Settings, stored: &Stored) -> Step {
     let Stored { kind, source, name, .. } = stored;
-    let why = match *kind {
-        "secret" => {
-            "A secret, named by the hash of its content: one that is there is the right one."
-        }
-        _ => "A config, named by the hash of its content: one that is there is the right one.",
-    };
+    let why = "Named by the hash of its content: one that is there is the right one.";
     let label = format!("--label={SERVICE_LABEL}={}", settings.service);
-    Step {
-        why,
-        test: Some(docker([*kind, "inspect"]).args([name.clone()])),
-        then: None,
-        otherwise: docker([kind, "create", &label])
-            .args([name.clone(), "-".into()])
-            .input(source.clone()),
-    }
+    let create = docker([kind, "create", &label]).args([name.clone(), "-".into()]);
+    Step::unless(docker([*kind, "inspect"]).args([name.clone()]), why, create.input(source.clone()))
 }
 
 /// What Swarm is told to run. A pushed image goes by its name, to which `docker service` adds the
@@ -135,19 +123,17 @@ pub(crate) fn image_steps(
     revision: &Arg,
     context: &Arg,
 ) -> Vec<Step> {
-    let build = Step {
-        why: "The image. The tag is the hash of its content: one that is there is the right one.",
-        test: Some(docker(["image", "inspect"]).args([image.clone()])),
-        then: None,
-        otherwise: docker(["build"])
-            .args(["--tag=" + image])
-            .args(["--label=org.opencontainers.image.revision=" + revision, context.clone()]),
-    };
+    let label = "--label=org.opencontainers.image.revision=" + revision;
+    let build = Step::unless(
+        docker(["image", "inspect"]).args([image.clone()]),
+        "The image. The tag is the hash of its content: one that is there is the right one.",
+        docker(["build"]).args(["--tag=" + image, label, context.clone()]),
+    );
     let push = Step {
         why: "To the registry, from which the other nodes pull it.",
         test: None,
         then: None,
         otherwise: docker(["push"]).args([image.clone()]),
     };
-    [Some(build), settings.push.then_some(push)].into_iter().flatten().collect()
+    if settings.push { vec![build, push] } else { vec![build] }
 }

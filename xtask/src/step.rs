@@ -15,6 +15,11 @@ pub(crate) struct Step {
 }
 
 impl Step {
+    /// Runs a command unless the test succeeds.
+    pub(crate) fn unless(test: Cmd, why: &'static str, otherwise: Cmd) -> Self {
+        Self { why, test: Some(test), then: None, otherwise }
+    }
+
     /// Runs it, and shows the command that changes something.
     pub(crate) fn run(&self) -> Result<()> {
         let holds = match &self.test {
