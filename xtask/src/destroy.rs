@@ -102,8 +102,8 @@ fn remove_images(name: &str) -> Result<Vec<String>> {
     let mut left = Vec::new();
     for image in &images {
         // The same image may have names of others, which stay.
-        let tags = image.repo_tags.iter().flatten().filter(|tag| is_of(name, tag, ':'));
-        let digests = image.repo_digests.iter().flatten().filter(|tag| is_of(name, tag, '@'));
+        let tags = image.repo_tags.iter().filter(|tag| is_of(name, tag, ':'));
+        let digests = image.repo_digests.iter().filter(|tag| is_of(name, tag, '@'));
         for reference in tags.chain(digests) {
             // With its last tag an image loses its digests.
             if !docker(["image", "inspect", reference]).succeeds().unwrap_or(false) {

@@ -51,7 +51,6 @@ where
     Cmd::new("docker", args).env_remove(&FOREIGN)
 }
 
-/// Reads one JSON value.
 pub(crate) fn json<T: DeserializeOwned>(command: &Cmd) -> Result<T> {
     serde_json::from_str(&command.read()?)
         .with_context(|| format!("cannot understand what `{command}` printed"))
@@ -96,7 +95,6 @@ from_docker! {
         swarm: Swarm,
     }
 
-    /// What this node is to the swarm.
     struct Swarm {
         /// `inactive`, `pending`, `active`, `error` or `locked`.
         local_node_state: String,
@@ -122,7 +120,7 @@ from_docker! {
         /// `starting`, `healthy`, `unhealthy`.
         status: String,
         /// The last probes, the newest last.
-        log: Option<Vec<ProbeRun>>,
+        log: Vec<ProbeRun> = default,
     }
 
     struct ProbeRun {
@@ -131,7 +129,7 @@ from_docker! {
     }
 
     struct ContainerConfig {
-        labels: Option<BTreeMap<String, String>>,
+        labels: BTreeMap<String, String> = default,
     }
 
     struct HostConfig {
@@ -147,7 +145,6 @@ from_docker! {
         host_port: String,
     }
 
-    /// A node of the swarm.
     struct Node {
         #[serde(rename = "ID")]
         id: String,
@@ -163,15 +160,13 @@ from_docker! {
         state: String,
     }
 
-    /// An image of the engine.
     struct Image {
         id: String,
         size: u64,
-        repo_tags: Option<Vec<String>>,
-        repo_digests: Option<Vec<String>>,
+        repo_tags: Vec<String> = default,
+        repo_digests: Vec<String> = default,
     }
 
-    /// A network of the engine.
     struct Network {
         #[serde(rename = "Id")]
         id: String,
@@ -217,7 +212,6 @@ pub(crate) fn engine_is_local() -> bool {
 }
 
 impl Container {
-    /// The containers of this node with this filter, running or not.
     fn list(filter: Option<String>, also_stopped: bool) -> Result<Vec<Self>> {
         let list = docker(["ps", "--quiet", "--no-trunc"])
             .args(also_stopped.then_some("--all"))
@@ -234,7 +228,6 @@ impl Container {
         Self::list(Some(format!("label=com.docker.swarm.service.name={service}")), also_stopped)
     }
 
-    /// The container of this id, if this node has it.
     pub(crate) fn find(id: &str) -> Result<Option<Self>> {
         find("container", id)
     }
@@ -249,13 +242,12 @@ impl Container {
 
     /// The last probes, the newest last.
     pub(crate) fn probes(&self) -> &[ProbeRun] {
-        self.state.health.as_ref().and_then(|health| health.log.as_deref()).unwrap_or_default()
+        self.state.health.as_ref().map_or(&[], |health| &health.log)
     }
 
     /// Whether Swarm runs it.
     pub(crate) fn is_of_swarm(&self) -> bool {
-        let labels = self.config.labels.as_ref();
-        labels.is_some_and(|labels| labels.contains_key("com.docker.swarm.service.id"))
+        self.config.labels.contains_key("com.docker.swarm.service.id")
     }
 
     /// Whether it holds this TCP port of the node.

@@ -14,7 +14,6 @@ use crate::service::{Service, Task};
 use crate::settings::Settings;
 use crate::stored;
 
-/// How many of the last probes are shown.
 const PROBES: usize = 3;
 
 /// What `--json` prints.
@@ -36,7 +35,6 @@ struct Report<'a> {
 #[derive(Default, Serialize)]
 struct ImageReport {
     name: String,
-    /// What Swarm runs.
     reference: String,
     /// The id of the local image of that name, if there is one.
     local: Option<String>,
@@ -90,7 +88,7 @@ fn look<'a>(settings: &'a Settings, service: &Service) -> Result<Report<'a>> {
     let digest = reference.split_once('@').map(|(_, digest)| digest);
     let local: Option<Image> = find("image", service.image())?;
     let is_same = |image: &Image| {
-        let mut digests = image.repo_digests.iter().flatten();
+        let mut digests = image.repo_digests.iter();
         image.id == reference
             || digest.is_some_and(|digest| digests.any(|one| one.ends_with(digest)))
     };
