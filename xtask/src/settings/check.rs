@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::{EndpointMode, Limits, Order, Publish, Rollout, Settings};
+use super::{EndpointMode, Health, Limits, Order, Publish, Restart, Rollout, Settings};
 use crate::units::Span;
 
 /// Variables of the service that contradict what the plan relies on, and the key to use instead.
@@ -101,35 +101,32 @@ impl Settings {
     }
 
     fn check_health(&self, problems: &mut Problems) {
-        let health = &self.health;
-        let least = Duration::from_millis(1);
-        problems
-            .when(health.retries == 0, || "health.retries = 0: Docker takes it for 3".to_owned());
-        let spans = [("interval", health.interval), ("timeout", health.timeout)];
-        for (key, span) in spans.into_iter().chain([("probe_timeout", health.probe_timeout)]) {
-            problems.when(span.0 < least, || format!("health.{key} = \"{span}\": at least 1ms"));
+        let Health { interval, timeout, probe_timeout, retries, start_interval, .. } = self.health;
+        problems.when(retries == 0, || "health.retries = 0: Docker takes it for 3".to_owned());
+        for (key, span) in
+            [("interval", interval), ("timeout", timeout), ("probe_timeout", probe_timeout)]
+        {
+            let is_none = span.0 < Duration::from_millis(1);
+            problems.when(is_none, || format!("health.{key} = \"{span}\": at least 1ms"));
         }
-        problems.when(health.probe_timeout.0 >= health.timeout.0, || {
+        problems.when(probe_timeout.0 >= timeout.0, || {
             format!(
-                "health.probe_timeout = \"{}\" is not below health.timeout = \"{}\": Docker would \
-                 kill the probe before it could give its reason",
-                health.probe_timeout, health.timeout
+                "health.probe_timeout = \"{probe_timeout}\" is not below health.timeout = \
+                 \"{timeout}\": Docker would kill the probe before it could give its reason"
             )
         });
-        problems.when(!health.start_interval.0.is_zero() && self.start_period().0.is_zero(), || {
+        problems.when(!start_interval.0.is_zero() && self.start_period().0.is_zero(), || {
             format!(
-                "health.start_interval = \"{}\" with health.start_period = \"0s\": it has no period \
-                 to apply to",
-                health.start_interval
+                "health.start_interval = \"{start_interval}\" with health.start_period = \"0s\": it \
+                 has no period to apply to"
             )
         });
-        let restart = &self.restart;
-        let needed = Span(restart.drain_delay.0 + restart.shutdown_timeout.0);
-        problems.when(restart.stop_grace.0 <= needed.0, || {
+        let Restart { drain_delay, shutdown_timeout, stop_grace, .. } = self.restart;
+        let needed = Span(drain_delay.0 + shutdown_timeout.0);
+        problems.when(stop_grace.0 <= needed.0, || {
             format!(
-                "restart.stop_grace = \"{}\" is not above {needed}, drain_delay and shutdown_timeout \
-                 together: the service would be killed with requests in flight",
-                restart.stop_grace
+                "restart.stop_grace = \"{stop_grace}\" is not above {needed}, drain_delay and \
+                 shutdown_timeout together: the service would be killed with requests in flight"
             )
         });
     }
