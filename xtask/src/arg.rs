@@ -3,7 +3,6 @@
 use std::fmt;
 use std::ops::Add;
 
-/// One argument: text, and in a script also shell variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Arg(Vec<Part>);
 

@@ -12,7 +12,6 @@ use crate::arg::Arg;
 use crate::source::Source;
 use crate::workspace::root;
 
-/// A program with its arguments, its environment and its input.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Cmd {
     program: String,
@@ -42,7 +41,6 @@ impl Cmd {
         }
     }
 
-    /// The same command with more arguments.
     pub(crate) fn args<I>(mut self, args: I) -> Self
     where
         I: IntoIterator,

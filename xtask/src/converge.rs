@@ -10,9 +10,7 @@ use crate::docker::{Container, docker};
 use crate::interrupt::Interrupt;
 use crate::service::{Service, Spec, Task};
 
-/// How often Swarm is asked.
 const PAUSE: Duration = Duration::from_millis(500);
-/// How much of a failed container's log is shown.
 const LOG_LINES: &str = "--tail=10";
 /// How many containers may end, per replica, before a first deployment is called a failure.
 const TRIES: usize = 3;
@@ -76,7 +74,11 @@ fn look(asked: &Spec, progress: &mut Progress) -> Result<Option<Verdict>> {
     Ok(match service.update_state() {
         "updating" | "rollback_started" => None,
         "paused" | "rollback_paused" => Some(Verdict::Paused),
-        _ if service.spec != *asked => is_serving(&tasks, replicas).then_some(Verdict::RolledBack),
+        // Something else than was asked for serves, with as many replicas as it is to have.
+        _ if service.spec != *asked => {
+            let healthy = tasks.iter().filter(|task| task.is_up()).count();
+            (healthy == replicas).then_some(Verdict::RolledBack)
+        }
         _ if is_done(&service, &tasks, replicas) => Some(Verdict::Converged),
         _ if progress.ended >= TRIES * replicas.max(1) => Some(Verdict::Failing),
         _ => None,
@@ -88,11 +90,6 @@ fn is_done(service: &Service, tasks: &[Task], replicas: usize) -> bool {
     let mut wanted = tasks.iter().filter(|task| task.is_wanted());
     wanted.clone().count() == replicas
         && wanted.all(|task| task.is_up() && task.spec == service.spec.task_template)
-}
-
-/// As many are healthy as the service, whatever it is now, is to have.
-fn is_serving(tasks: &[Task], replicas: usize) -> bool {
-    tasks.iter().filter(|task| task.is_up()).count() == replicas
 }
 
 /// Waits until nothing is being updated, however it ends.

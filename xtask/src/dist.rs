@@ -37,7 +37,6 @@ pub(crate) const TARGETS: [Target; 2] = [
     },
 ];
 
-/// The triples that ship.
 pub(crate) const TRIPLES: [&str; 2] = [TARGETS[0].triple, TARGETS[1].triple];
 
 /// Both binaries of one target. While this lives, no other run of xtask replaces them.
@@ -138,7 +137,6 @@ fn check(target: &Target, path: &Path, name: &str, ceiling: u64, table: &str) ->
     Ok(bytes)
 }
 
-/// Checks the binaries of a folder.
 fn artifacts(settings: &Settings, target: &Target, folder: &Path, lock: Lock) -> Result<Artifacts> {
     let Settings { program, probe, .. } = settings;
     let files = [&program.binary, &probe.binary].map(|name| (name.clone(), folder.join(name)));

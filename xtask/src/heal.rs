@@ -90,7 +90,6 @@ struct Events {
     deadline: Span,
 }
 
-/// As Docker writes it.
 #[derive(Clone, serde::Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Event {

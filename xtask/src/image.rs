@@ -21,7 +21,6 @@ use crate::workspace::target;
 
 const DOCKERFILE: &str = "Dockerfile";
 
-/// An image that can be built.
 pub(crate) struct Prepared {
     /// With the tag.
     pub(crate) name: String,

@@ -17,7 +17,6 @@ use crate::settings::{Publish, Settings};
 /// The first engine API that knows all that the plan asks for (Docker 20.10).
 const LEAST_API: (u32, u32) = (1, 41);
 
-/// What was found.
 pub(crate) struct Found {
     pub(crate) engine: Engine,
     /// The service as it is, if it is there.

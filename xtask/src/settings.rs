@@ -198,7 +198,6 @@ impl Settings {
         parse(path, &text)
     }
 
-    /// A variable of the service.
     pub(crate) fn variable(&self, name: &str) -> String {
         format!("{}_{name}", self.program.environment_prefix)
     }
@@ -229,7 +228,6 @@ impl Settings {
         named.chain(self.database.url.iter().map(|url| (DATABASE_SECRET, url))).collect()
     }
 
-    /// The Cargo features that the program needs.
     pub(crate) fn features(&self) -> &[String] {
         match self.database.url {
             Some(_) => &self.database.shared_features,

@@ -13,7 +13,6 @@ use crate::elf;
 use crate::revision::revision;
 use crate::workspace::target;
 
-/// What is known about one binary.
 #[derive(Deserialize, Serialize)]
 struct Record {
     revision: String,
