@@ -18,7 +18,7 @@
 //!
 //! | what happens | a lookup | a check |
 //! |---|---|---|
-//! | a session ends | is repeated once on a session opened after that | as a lookup |
+//! | a session ends | is repeated on a session opened after that, within the deadline | as a lookup |
 //! | no session is open | waits for one until half the deadline has passed since the last ended | fails at once |
 //! | the server is silent | fails at the deadline; its session is closed | as a lookup |
 
@@ -86,22 +86,23 @@ impl PostgresStore {
         let deadline = self.settings.deadline;
         let mut asked = None;
         let lookup = async {
-            let (opened, lost_at, session) = self.session();
-            let session = match session {
+            let (mut opened, lost_at, session) = self.session();
+            let mut session = match session {
                 Some(session) => session,
-                None if waits => self.opened_after(opened, lost_at + deadline / 2).await?,
+                None if waits => self.opened_after(&mut opened, lost_at + deadline / 2).await?,
                 None => return Err(self.keeper.pool.borrow().cause.clone()),
             };
-            match asked.insert(session).find(id).await {
-                Err(error) if is_sessions_own(&error) => {
-                    asked.take().inspect(|session| _ = session.abandon(one_line(&error)));
-                    // Any other session may have been ended by the same event.
-                    let fresh = self.opened_after(opened, Instant::now() + deadline / 2).await?;
-                    asked.insert(fresh).find(id).await
-                }
-                found => found,
+            loop {
+                let error = match asked.insert(session).find(id).await {
+                    Ok(found) => return Ok(found),
+                    Err(error) if is_sessions_own(&error) => one_line(&error),
+                    Err(error) => return Err(one_line(&error)),
+                };
+                asked.take().inspect(|session| _ = session.abandon(error));
+                // Reading is safe to repeat. Only a newer session cannot have been ended by the same
+                // event; behind a pooler, even that may have been.
+                session = self.opened_after(&mut opened, Instant::now() + deadline / 2).await?;
             }
-            .map_err(|error| one_line(&error))
         };
         timeout(deadline, lookup).await.unwrap_or_else(|_| {
             asked.inspect(|session| _ = session.give_up(deadline));
@@ -124,11 +125,13 @@ impl PostgresStore {
         found
     }
 
-    /// The newest session, as soon as more than `opened` have been opened, or at `until`.
-    async fn opened_after(&self, opened: u64, until: Instant) -> Result<Arc<Session>, String> {
+    /// The newest session, as soon as more than `opened` have been opened, which it counts, or at
+    /// `until`.
+    async fn opened_after(&self, opened: &mut u64, until: Instant) -> Result<Arc<Session>, String> {
         let mut pool = self.keeper.pool.subscribe();
-        let _ = timeout_at(until, pool.wait_for(|pool| pool.opened > opened)).await;
+        let _ = timeout_at(until, pool.wait_for(|pool| pool.opened > *opened)).await;
         let pool = self.keeper.pool.borrow();
+        *opened = pool.opened;
         pool.newest().cloned().ok_or_else(|| pool.cause.clone())
     }
 }
