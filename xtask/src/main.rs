@@ -148,6 +148,9 @@ enum Task {
     /// Run the image in a container under load, and see that memory and descriptors stay flat
     #[command(disable_help_flag = true)]
     Soak(verify::Args),
+    /// Send one request to the host for AWS Lambda, as an event, without AWS
+    #[command(disable_help_flag = true)]
+    Invoke(verify::Args),
     /// Remove the service and wait until it is gone
     #[command(after_help = exit::HELP)]
     Destroy {
@@ -192,6 +195,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Faults(args) => verify::run("faults", &args),
         Task::Bench(args) => verify::run("bench", &args),
         Task::Soak(args) => verify::run("soak", &args),
+        Task::Invoke(args) => verify::run("invoke", &args),
         Task::Destroy { all, names } => destroy::run(&names.settings()?, all).map(Exit::into),
     }
 }

@@ -1,4 +1,4 @@
-//! Hands `e2e`, `faults`, `soak` and `bench` over to the package `verify`, which is compiled only then.
+//! Hands `e2e`, `faults`, `soak`, `bench` and `invoke` over to the package `verify`, compiled only then.
 //! The process becomes verify's, so that its output, signals and exit status are those of xtask.
 
 use std::ffi::OsString;

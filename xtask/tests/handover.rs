@@ -1,4 +1,4 @@
-//! `e2e`, `faults`, `soak` and `bench` reach the package `verify` unchanged. A `cargo` that prints its
+//! `e2e`, `faults`, `soak`, `bench` and `invoke` reach the package `verify` unchanged. A `cargo` that prints its
 //! arguments stands in for the real one.
 
 use std::fs;
@@ -13,7 +13,7 @@ fn commands_that_verify_keep_their_arguments_folder_and_exit_status() {
     let cargo = folder.path().join("cargo");
     fs::write(&cargo, "#!/bin/sh\nprintf '%s|' \"$@\"\npwd\nexit 7\n").unwrap();
     fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
-    for command in ["e2e", "faults", "soak", "bench"] {
+    for command in ["e2e", "faults", "soak", "bench", "invoke"] {
         let mut xtask = Command::new(env!("CARGO_BIN_EXE_xtask"));
         xtask.args([command, "size", "--help", "--only=a b", "--", "-x"]);
         let path = format!("{}:/bin", folder.path().display());

@@ -1,5 +1,5 @@
-//! `verify`: runs the whole service, breaks it and measures it. `cargo xtask e2e`, `faults`, `soak` and
-//! `bench` start it. It shares no code with xtask, which it drives as a process, as a user does.
+//! `verify`: runs the whole service, breaks it and measures it. `cargo xtask e2e`, `faults`, `soak`,
+//! `bench` and `invoke` start it. It shares no code with xtask, which it drives as a process, as a user does.
 
 // It measures through epoll and `/proc`.
 #![cfg(target_os = "linux")]
@@ -13,6 +13,7 @@ mod deployment;
 mod docker;
 mod e2e;
 mod faults;
+mod invoke;
 mod load;
 mod machine;
 mod pool;
@@ -50,6 +51,8 @@ enum Task {
     Floor(bench::floor::Args),
     /// Run the image in a container under load, and see that memory and descriptors stay flat
     Soak(soak::Args),
+    /// Send one request to the host for AWS Lambda, as an event, without AWS
+    Invoke(invoke::Args),
 }
 
 fn main() -> ExitCode {
@@ -70,5 +73,6 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Bench(args) => bench::run(&args),
         Task::Floor(args) => bench::floor::run(&args).map(done),
         Task::Soak(args) => soak::run(&args),
+        Task::Invoke(args) => invoke::run(&args).map(done),
     }
 }

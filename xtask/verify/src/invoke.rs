@@ -1,0 +1,84 @@
+//! `invoke`: one request to the host for AWS Lambda, as an event from an emulated sender. It needs no
+//! AWS. It is no measurement: what it starts is a debug build.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use accountservice_host::testing::Process;
+use accountservice_lambda_emulator::{Edge, Emulator, Kind, Outcome};
+use anyhow::{Context, Result, bail};
+use bytes::Bytes;
+use http::Request;
+use serde_json::Value;
+
+use crate::command::{command, read, scratch, target};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Method and path, such as 'GET /accounts/10042'
+    #[arg(value_name = "REQUEST", value_parser = request)]
+    request: Request<Bytes>,
+    /// The sender: v2 or v1 of API Gateway, url, alb or alb-multi
+    #[arg(long, value_name = "KIND", default_value = "v2")]
+    event: Kind,
+    /// A named stage of API Gateway
+    #[arg(long, value_name = "NAME")]
+    stage: Option<String>,
+}
+
+/// Builds and starts the function, invokes it once, and prints the event, what came back, and times.
+pub(crate) fn run(args: &Args) -> Result<()> {
+    let (folder, _removed) = scratch(&target().join("invoke"))?;
+    let mut function = Command::new(build()?);
+    let emulator = Emulator::start(TIMEOUT)?;
+    function.env("AWS_LAMBDA_RUNTIME_API", emulator.address());
+    function.env("ACCOUNTSERVICE_DATABASE", folder.join("accounts.db"));
+    let started_at = Instant::now();
+    let mut function = Process::spawn(&mut function)?;
+    if emulator.wait_until_ready().is_err() {
+        bail!("the function does not start: {}", function.wait().1.trim());
+    }
+    let initialization = started_at.elapsed();
+
+    let edge = Edge::new(args.event);
+    let edge = args.stage.iter().fold(edge, Edge::stage);
+    let event = edge.event(&args.request);
+    println!("event:\n{event:#}\n");
+    let invoked_at = Instant::now();
+    let outcome = emulator.invoke("invocation", event.to_string())?;
+    let invocation = invoked_at.elapsed();
+    match outcome {
+        Outcome::Error(error) => println!("error:\n{error:#}\n"),
+        Outcome::Response(returned) => {
+            println!("returned:\n{returned:#}\n");
+            let response = edge.response(&returned);
+            println!("response:\n{}", response.status());
+            for (name, value) in response.headers() {
+                println!("{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+            }
+            println!("\n{}\n", String::from_utf8_lossy(response.body()));
+        }
+    }
+    println!("initialization {initialization:.1?}, invocation {invocation:.1?} (debug build)");
+    Ok(())
+}
+
+fn request(line: &str) -> Result<Request<Bytes>> {
+    let (method, path) = line.split_once(' ').context("a method, a blank and a path")?;
+    if !path.starts_with('/') {
+        bail!("the path has no slash in front");
+    }
+    Ok(Request::builder().method(method).uri(path).body(Bytes::new())?)
+}
+
+/// Cargo says where the binary is: `CARGO_BUILD_TARGET` and others change that.
+fn build() -> Result<String> {
+    let package = "--package=accountservice-host-lambda";
+    let args = ["build", "--quiet", package, "--message-format=json-render-diagnostics"];
+    let messages = read(&mut command("cargo", &args))?;
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut binaries = messages.filter_map(|it| it["executable"].as_str().map(str::to_owned));
+    binaries.next().context("cargo has built no binary")
+}
