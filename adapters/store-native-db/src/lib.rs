@@ -10,7 +10,6 @@
 
 #![allow(clippy::result_large_err, reason = "it is what every call of `native_db` returns")]
 
-mod blank;
 mod cache;
 mod open;
 mod overlay;
@@ -37,8 +36,8 @@ pub use open::{OpenError, OpenErrorKind};
 /// How many accounts are handled between two reports of progress.
 const PROGRESS_EVERY: u64 = 1000;
 
-/// The longest name there can be, in bytes: a record has to fit into a region of the file, see
-/// `blank`, several times.
+/// The longest name, in bytes. With a record larger than a region of the file, which is 32 MiB in
+/// files of earlier versions, redb panics and can no longer be used.
 const MAX_NAME: usize = 8 << 20;
 
 /// The first id that seeding gives: the original's users know it.

@@ -14,7 +14,7 @@ use native_db::{Builder, Database};
 use redb::DatabaseError;
 
 use crate::cache::Cache;
-use crate::{MODELS, NativeDbStore, blank, panic_text, rehearsal};
+use crate::{MODELS, NativeDbStore, panic_text, rehearsal};
 
 /// What the engine may keep of the file in memory, in bytes. It keeps what it has read until then,
 /// so that this, and not the size of the file, bounds the memory of a long-lived process.
@@ -157,8 +157,8 @@ fn create(path: &Path) -> Result<Database<'static>, Trouble> {
     unfinished.push(".unfinished");
     let unfinished = Path::new(&unfinished);
 
-    let file = blank_file(unfinished)?;
-    let opened = write_blank(&file).and_then(|()| open_or_create(unfinished));
+    create_empty(unfinished)?;
+    let opened = open_or_create(unfinished);
     // A link, unlike a renaming, never takes the place of a file that has come up meanwhile.
     let created = opened.and_then(|db| match fs::hard_link(unfinished, path) {
         Ok(()) => Ok(db),
@@ -188,7 +188,7 @@ fn lock_folder(path: &Path) -> Result<Option<File>, Trouble> {
 
 /// What has this name is what a process that was killed has left, unless somebody has it open. It is
 /// not written over: it may be a link.
-fn blank_file(path: &Path) -> Result<File, Trouble> {
+fn create_empty(path: &Path) -> Result<(), Trouble> {
     // Opening what is not a file might wait for ever.
     if fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
         && let Ok(file) = File::open(path)
@@ -201,15 +201,7 @@ fn blank_file(path: &Path) -> Result<File, Trouble> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(inaccessible(error)),
         _ => {}
     }
-    let file = File::options().read(true).write(true).create_new(true).open(path);
-    file.map_err(inaccessible)
-}
-
-fn write_blank(file: &File) -> Result<(), Trouble> {
-    match catch_unwind(AssertUnwindSafe(|| blank::write(file))) {
-        Ok(written) => written,
-        Err(panic) => Err((OpenErrorKind::Damaged, panic_text(panic.as_ref()))),
-    }
+    File::create_new(path).map(drop).map_err(inaccessible)
 }
 
 fn open_or_create(path: &Path) -> Result<Database<'static>, Trouble> {

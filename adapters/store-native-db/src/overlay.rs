@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::StorageBackend;
 
-pub(crate) const PAGE: usize = 4096;
+const PAGE: usize = 4096;
 
 /// A file that is only read, with what has been "written" to it laid over it.
 #[derive(Clone, Debug)]

@@ -145,26 +145,6 @@ fn an_empty_file_becomes_a_database() {
     store.seed(100, |_| Continue(())).expect("room");
 }
 
-/// What the engine makes of an empty file has its own regions of 4 GiB, as have files from before
-/// `blank.rs`.
-#[test]
-fn a_database_with_the_engines_own_regions_is_opened_as_well() {
-    let folder = Folder::new();
-    let file = folder.file("accounts.db");
-    fs::write(&file, "").expect("room");
-    for _ in 0..3 {
-        let store = open(&file).expect("a database");
-        store.seed(100, |_| Continue(())).expect("room");
-        store.check().expect("a healthy database");
-        for i in 10_000..10_100 {
-            let account = store.find(&AccountId::new(i.to_string()).expect("5 bytes"));
-            assert!(matches!(account, Ok(Some(_))), "{i} is {account:?}");
-        }
-    }
-    let length = fs::metadata(&file).expect("readable").len();
-    assert!(length > 1 << 20, "{length} bytes: it does not have those regions");
-}
-
 #[test]
 fn what_a_killed_process_left_of_a_new_database_is_in_nobodys_way() {
     let folder = Folder::new();
