@@ -2,8 +2,6 @@
 //! handler, server, in this order.
 
 mod database;
-#[cfg(feature = "native-db")]
-mod embedded;
 mod exit;
 mod logging;
 mod metrics;

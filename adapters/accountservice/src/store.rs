@@ -1,5 +1,8 @@
 //! From the setting `--database` to a service over the store that it names.
 
+#[cfg(feature = "native-db")]
+mod embedded;
+
 use accountservice_core::AccountService;
 use accountservice_host::Handler;
 #[cfg(feature = "native-db")]
@@ -10,8 +13,6 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 use crate::database::Database;
-#[cfg(feature = "native-db")]
-use crate::embedded;
 use crate::process::{self, Shutdown};
 use crate::settings::Settings;
 
