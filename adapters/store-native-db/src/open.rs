@@ -20,6 +20,10 @@ use crate::{MODELS, NativeDbStore, panic_text, rehearsal};
 /// so that this, and not the size of the file, bounds the memory of a long-lived process.
 const CACHE_SIZE: usize = 16 << 20;
 
+/// The name of a database while it is created. It fits wherever another name fits, and the next
+/// start finds what a killed process left.
+const TEMPORARY_NAME: &str = ".accounts.new";
+
 /// How long another process may take to create a file in the same folder: milliseconds, usually.
 const CREATION_PAUSE: Duration = Duration::from_millis(5);
 const CREATION_LOOKS: u32 = 400;
@@ -45,7 +49,7 @@ impl NativeDbStore {
                 .map_err(inaccessible)
                 .and_then(|file| rehearse_and_open(path, &file)),
             Err(_) if path.is_symlink() => {
-                Err((OpenErrorKind::Inaccessible, "it is a link that leads nowhere".into()))
+                Err((OpenErrorKind::Inaccessible, "its link leads to no file".into()))
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => create(path),
             Err(error) => Err(inaccessible(error)),
@@ -145,29 +149,32 @@ fn rehearse_and_open(path: &Path, file: &File) -> Result<Database<'static>, Trou
     open_or_create(path)
 }
 
-/// Creates the file under another name and moves it to `path` when it is complete: a process that
-/// is killed meanwhile leaves nothing at `path` that the next start would stumble over.
+/// Creates the database under another name and renames it when it is complete: a process that is
+/// killed meanwhile leaves nothing at `path`.
 fn create(path: &Path) -> Result<Database<'static>, Trouble> {
-    let _alone = lock_folder(path)?;
-    if let Ok(file) = File::open(path) {
-        // Somebody else has been faster.
+    let _lock = lock_folder(path)?;
+    // Another process may have been faster.
+    if path.exists() {
+        let file = File::open(path).map_err(inaccessible)?;
         return rehearse_and_open(path, &file);
     }
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(".unfinished");
-    let unfinished = Path::new(&unfinished);
-
-    create_empty(unfinished)?;
-    let opened = open_or_create(unfinished);
-    // A link, unlike a renaming, never takes the place of a file that has come up meanwhile.
-    let created = opened.and_then(|db| match fs::hard_link(unfinished, path) {
-        Ok(()) => Ok(db),
-        Err(error) => Err(inaccessible(error)),
+    let temporary = path.with_file_name(TEMPORARY_NAME);
+    // The engine would open what is there, and follow a link.
+    remove_leftover(&temporary).and_then(|()| File::create_new(&temporary)).map_err(|error| {
+        let why = format!("cannot create {}: {error}", temporary.display());
+        (OpenErrorKind::Inaccessible, why.into())
+    })?;
+    let created = open_or_create(&temporary).and_then(|db| {
+        // A last look, for programs that do not lock the folder. A hard link or a rename that does
+        // not replace would be safer, but exFAT and NFS do not have both.
+        if fs::symlink_metadata(path).is_ok() {
+            let why = "another program has created it meanwhile";
+            return Err((OpenErrorKind::Inaccessible, why.into()));
+        }
+        fs::rename(&temporary, path).map_err(inaccessible)?;
+        Ok(db)
     });
-    let removed = fs::remove_file(unfinished).map_err(inaccessible);
-    let db = created?;
-    removed?;
-    Ok(db)
+    created.inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 
 /// One process at a time creates a file in a folder. The kernel lets go of the lock when its holder
@@ -186,22 +193,15 @@ fn lock_folder(path: &Path) -> Result<Option<File>, Trouble> {
     Err((OpenErrorKind::Locked, "its folder is locked".into()))
 }
 
-/// What has this name is what a process that was killed has left, unless somebody has it open. It is
-/// not written over: it may be a link.
-fn create_empty(path: &Path) -> Result<(), Trouble> {
-    // Opening what is not a file might wait for ever.
-    if fs::symlink_metadata(path).is_ok_and(|found| found.is_file())
-        && let Ok(file) = File::open(path)
-        && let Err(TryLockError::WouldBlock) = file.try_lock()
-    {
-        let why = format!("{} is in use", path.display());
-        return Err((OpenErrorKind::Inaccessible, why.into()));
+fn remove_leftover(temporary: &Path) -> io::Result<()> {
+    let is_file = fs::symlink_metadata(temporary).is_ok_and(|found| found.is_file());
+    if is_file && matches!(File::open(temporary)?.try_lock(), Err(TryLockError::WouldBlock)) {
+        return Err(io::Error::other("it is in use by another process"));
     }
-    match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(inaccessible(error)),
-        _ => {}
+    match fs::remove_file(temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
-    File::create_new(path).map(drop).map_err(inaccessible)
 }
 
 fn open_or_create(path: &Path) -> Result<Database<'static>, Trouble> {

@@ -2,11 +2,7 @@
 
 use std::fs;
 use std::ops::ControlFlow::Continue;
-use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::Command;
-use std::sync::Barrier;
-use std::thread;
 
 use accountservice_core::{AccountId, AccountStore};
 use accountservice_store_native_db::{NativeDbStore, OpenError, OpenErrorKind};
@@ -38,33 +34,6 @@ fn the_database_of_another_program_is_left_alone() {
     transaction.commit().expect("room");
     drop(db);
     assert_eq!(open_error(&file).kind(), OpenErrorKind::NotADatabase);
-}
-
-#[test]
-fn a_database_in_use_is_locked() {
-    let folder = Folder::new();
-    let file = folder.database();
-    let _first = open(&file).expect("the first comes in");
-    assert_eq!(open_error(&file).kind(), OpenErrorKind::Locked);
-}
-
-#[test]
-fn a_path_that_leads_nowhere_is_inaccessible() {
-    let folder = Folder::new();
-    let file = folder.database();
-    for path in [folder.file("no/such/folder/accounts.db"), file.join("accounts.db")] {
-        assert_eq!(open_error(&path).kind(), OpenErrorKind::Inaccessible);
-    }
-    let link = folder.file("link.db");
-    std::os::unix::fs::symlink(folder.file("nowhere.db"), &link).expect("room");
-    assert_eq!(open_error(&link).kind(), OpenErrorKind::Inaccessible);
-    // Opening a pipe waits for whoever writes to it.
-    let pipe = folder.file("pipe.db");
-    let made = Command::new("mkfifo").arg(&pipe).status().expect("coreutils");
-    assert!(made.success());
-    assert_eq!(open(&pipe).err().expect("not a file").kind(), OpenErrorKind::Inaccessible);
-    fs::create_dir(folder.file("folder.db")).expect("room");
-    assert_eq!(open_error(&folder.file("folder.db")).kind(), OpenErrorKind::Inaccessible);
 }
 
 #[test]
@@ -134,67 +103,4 @@ fn damage_that_comes_later_is_an_error_and_no_panic() {
     let failed = ids.filter(|id| store.find(id).is_err()).count();
     assert!(failed > 0, "overwritten accounts were read");
     store.check().expect_err("accounts are there that cannot be read");
-}
-
-#[test]
-fn an_empty_file_becomes_a_database() {
-    let folder = Folder::new();
-    let file = folder.file("accounts.db");
-    fs::write(&file, "").expect("room");
-    let store = open(&file).expect("an empty file is as good as none");
-    store.seed(100, |_| Continue(())).expect("room");
-}
-
-#[test]
-fn what_a_killed_process_left_of_a_new_database_is_in_nobodys_way() {
-    let folder = Folder::new();
-    let (file, left) = (folder.file("accounts.db"), folder.file("accounts.db.unfinished"));
-    fs::write(&left, "half a database").expect("room");
-    let store = open(&file).expect("a new database");
-    store.check().expect("a new database is healthy");
-    assert!(!left.exists(), "what was left is gone");
-}
-
-#[test]
-fn a_new_database_overwrites_nothing_that_has_its_first_name() {
-    let folder = Folder::new();
-    let (file, first) = (folder.file("accounts.db"), folder.file("accounts.db.unfinished"));
-    let other = folder.file("other.txt");
-    fs::write(&other, "dear").expect("room");
-    symlink(&other, &first).expect("a link");
-    drop(open(&file).expect("a new database"));
-    assert_eq!(fs::read(&other).expect("readable"), b"dear");
-    assert!(!file.is_symlink());
-
-    fs::remove_file(&file).expect("it is there");
-    let made = Command::new("mkfifo").arg(&first).status();
-    assert!(made.expect("a mkfifo command").success());
-    drop(open(&file).expect("a new database, though nobody writes to the pipe"));
-
-    fs::remove_file(&file).expect("it is there");
-    let _used = open(&first).expect("a database of this name");
-    assert_eq!(open_error(&file).kind(), OpenErrorKind::Inaccessible);
-    assert!(first.exists(), "it is in use");
-}
-
-#[test]
-fn of_many_that_create_the_same_database_one_has_it() {
-    for _ in 0..20 {
-        let folder = Folder::new();
-        let file = folder.file("accounts.db");
-        let start = Barrier::new(4);
-        let opened: Vec<_> = thread::scope(|scope| {
-            let open = || {
-                start.wait();
-                open(&file)
-            };
-            let threads = [(); 4].map(|()| scope.spawn(open));
-            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
-        });
-        let refused = opened.iter().filter_map(|opened| opened.as_ref().err());
-        let kinds: Vec<_> = refused.map(OpenError::kind).collect();
-        assert_eq!(kinds, [OpenErrorKind::Locked; 3]);
-        drop(opened);
-        open(&file).expect("it is whole").check().expect("and healthy");
-    }
 }

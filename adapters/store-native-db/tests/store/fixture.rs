@@ -17,6 +17,10 @@ impl Folder {
         Self(tempfile::tempdir().expect("a temporary folder"))
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        self.0.path()
+    }
+
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
