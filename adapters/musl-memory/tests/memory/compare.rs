@@ -41,7 +41,7 @@ fn the_first_bytes_that_differ_decide_as_unsigned_numbers() {
         let (a, b) = (&mut a[left..], &mut b[right..]);
         for n in LENGTHS {
             for at in (0..n).filter(|at| n <= 150 || n - *at <= 20) {
-                // Up to the end, all that follows says the opposite.
+                // The bytes behind it say the opposite.
                 let behind = at + 1..n.min(at + 20);
                 (a[at], b[at]) = (0x7f, 0x80);
                 a[behind.clone()].fill(0xff);
