@@ -85,6 +85,8 @@ fn check_row(
         end(fault.event, server, proxy);
         (running, load, Instant::now())
     };
+    // On a machine that is busy with something else, a login alone may take a second.
+    let login = server.time_of_a_login();
     thread::sleep(longest_recovery * 2);
     let lookups = load.stop();
 
@@ -95,6 +97,7 @@ fn check_row(
     let causes: BTreeSet<_> = failures.iter().filter_map(|lookup| lookup.cause.clone()).collect();
     let report = format!(
         "{}: {} lookups, {} failed {causes:#?}, the longest took {longest:?}, recovery {recovery:?}, \
+         a login {login:?}, \
          {:#?}",
         fault.name,
         lookups.len(),
@@ -103,7 +106,7 @@ fn check_row(
     );
     println!("{report}");
     assert!(longest < deadline + SLACK, "{report}");
-    assert!(recovery < longest_recovery, "{report}");
+    assert!(recovery < longest_recovery + login, "{report}");
     assert!(
         lookups.iter().any(|lookup| lookup.cause.is_none() && lookup.ended_at > back),
         "{report}"

@@ -178,6 +178,19 @@ impl Postgres {
         format!("postgres://app:secret@127.0.0.1:{}/accounts{parameters}", self.port)
     }
 
+    /// How long a plain client takes to log in and ask, on this machine and at this moment.
+    pub(crate) fn time_of_a_login(&self) -> Duration {
+        let start = Instant::now();
+        self.runtime.block_on(async {
+            let (client, connection) =
+                tokio_postgres::connect(&self.url(""), NoTls).await.expect("a server");
+            let connection = tokio::spawn(connection);
+            client.batch_execute("SELECT 1").await.expect("a session");
+            connection.abort();
+        });
+        start.elapsed()
+    }
+
     /// The server's own log.
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.home.path("log")).unwrap_or_default()
