@@ -20,7 +20,7 @@ use std::error::Error;
 use std::io;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use accountservice_core::{Account, AccountId, AccountStore, StoreError};
 use native_db::db_type;
@@ -161,15 +161,15 @@ impl NativeDbStore {
 
 impl AccountStore for NativeDbStore {
     fn find(&self, id: &AccountId) -> Result<Option<Account>, StoreError> {
-        if let Some(account) = self.found.get(id) {
-            return Ok(Some(account));
+        if let Some(name) = self.found.get(id) {
+            return Ok(Some(Account { id: id.clone(), name }));
         }
         let record = self.read(id).inspect_err(|_| *self.unreadable() = Some(id.clone()))?;
-        let account = record.map(|record| Account { id: id.clone(), name: record.name.into() });
-        if let Some(account) = &account {
-            self.found.put(account);
-        }
-        Ok(account)
+        Ok(record.map(|record| {
+            let account = Account { id: id.clone(), name: record.name.into() };
+            self.found.insert(id.clone(), Arc::clone(&account.name));
+            account
+        }))
     }
 
     /// Reads and decodes the first record, in a transaction of its own. If an account could not be

@@ -13,8 +13,7 @@ use std::time::Duration;
 use native_db::{Builder, Database};
 use redb::DatabaseError;
 
-use crate::cache::Cache;
-use crate::{MODELS, NativeDbStore, panic_text, rehearsal};
+use crate::{MODELS, NativeDbStore, cache, panic_text, rehearsal};
 
 /// What the engine may keep of the file in memory, in bytes. It keeps what it has read until then,
 /// so that this, and not the size of the file, bounds the memory of a long-lived process.
@@ -61,7 +60,7 @@ impl NativeDbStore {
     }
 
     fn of(db: Database<'static>) -> Self {
-        Self { db, found: Cache::default(), unreadable: Mutex::default() }
+        Self { db, found: cache::new(), unreadable: Mutex::default() }
     }
 
     /// A store that is gone with the process, for tests.
