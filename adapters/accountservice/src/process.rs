@@ -43,12 +43,16 @@ where
         let for_metrics = settings.metrics_port.map_or(0, |_| FILE_DESCRIPTORS);
         settings.server = within_fd_limit(settings.server, descriptors, for_metrics);
         let runtime = Builder::new_current_thread().enable_all().build();
-        runtime.context("cannot start the runtime")?.block_on(async {
+        let runtime = runtime.context("cannot start the runtime")?;
+        let exit = runtime.block_on(async {
             select! {
                 exit = serve(settings) => exit,
                 () = log.report_lost_lines() => Ok(Exit::Stopped),
             }
-        })
+        });
+        // The end does not wait for a look-up of a name that is still under way.
+        runtime.shutdown_background();
+        exit
     };
     exit().unwrap_or_else(|error| Exit::Failed(format!("{error:#}"))).report()
 }
