@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use accountservice_host_hyper::ServerConfig;
-// Linked in place of musl's memory functions, which are slow for short lengths.
+// Linked in place of musl's memory functions, which are slower up to 1 KiB.
 #[cfg(all(target_arch = "x86_64", target_env = "musl"))]
 use accountservice_musl_memory as _;
 use anyhow::{Context, ensure};
