@@ -1,70 +1,48 @@
 //! The embedded store: accounts in one file, by `native_db`.
 //!
-//! It opens a file or creates it whole, seeds it in one transaction, finds, and checks itself by a
-//! real read. Accounts found lately are found again without asking the engine; the check always asks
-//! it. It is not a schema tool: what `native_db` keeps is a record of its own, and the core's
-//! [`Account`] comes out.
-//!
-//! redb, the engine beneath `native_db`, answers much of what can be wrong with a file by a panic.
-//! None gets out of here: each becomes an error with the panic's text as its cause.
+//! It opens a file or creates it, seeds it in one transaction, finds accounts, and checks itself by a
+//! real read. It never changes or removes an account. The binary opens and seeds it; the core calls
+//! it through [`AccountStore`]. Panics of redb, the engine below `native_db`, become errors.
 
 #![allow(clippy::result_large_err, reason = "it is what every call of `native_db` returns")]
 
 mod cache;
-mod open;
-mod overlay;
-mod rehearsal;
+mod copy_on_write;
+mod error;
+mod file;
+mod record;
+mod verify;
 
-use std::any::Any;
-use std::error::Error;
 use std::io;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use accountservice_core::{Account, AccountId, AccountStore, StoreError};
-use native_db::db_type;
-use native_db::transaction::RwTransaction;
-use native_db::{Database, Models, ToKey, native_db};
-use native_model::{Model, native_model};
-use serde::{Deserialize, Serialize};
+use native_db::{Database, db_type};
 
 use cache::Cache;
+use error::catch_panic;
+use record::Record;
 
-pub use open::{OpenError, OpenErrorKind};
+pub use error::{OpenError, OpenErrorKind};
 
-/// How many accounts are handled between two reports of progress.
+/// Accounts between two reports of progress.
 const PROGRESS_EVERY: u64 = 1000;
 
 /// The longest name, in bytes. With a record larger than a region of the file, which is 32 MiB in
 /// files of earlier versions, redb panics and can no longer be used.
 const MAX_NAME: usize = 8 << 20;
 
-/// The first id that seeding gives: the original's users know it.
+/// The first id that seeding gives, as in goblog, which this service reimplements.
 const FIRST_SEEDED_ID: u64 = 10_000;
 
-static MODELS: LazyLock<Models> = LazyLock::new(|| {
-    let mut models = Models::new();
-    models.define::<Record>().expect("one model cannot clash with another");
-    models
-});
-
-/// What stands in the file. The numbers and the order of the fields are its format.
-#[derive(Serialize, Deserialize)]
-#[native_model(id = 1, version = 1)]
-#[native_db]
-struct Record {
-    #[primary_key]
-    id: String,
-    name: String,
-}
-
-/// Accounts in a file, or in memory. One process at a time has a file open.
+/// Accounts in a file, or in memory. One process at a time can open a file.
 pub struct NativeDbStore {
     db: Database<'static>,
     found: Cache,
-    /// The account that could not be read last.
-    unreadable: Mutex<Option<AccountId>>,
+    lookup_failed: AtomicBool,
 }
 
 /// The outcome of adding accounts.
@@ -77,11 +55,23 @@ pub enum SeedOutcome {
 }
 
 impl NativeDbStore {
-    /// Sees to it that the accounts `10000`, `10001`, ... named `Person_0`, `Person_1`, ... are
-    /// there, `count` of them, in one transaction: all or none, whenever the process is killed.
-    ///
-    /// Where they are there already, this costs two look-ups, however many they are. `progress` is
-    /// as in [`add`](Self::add).
+    /// Opens the file at `path`, or creates it if there is none. After an error an existing file is
+    /// as it was before.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        file::open_or_create(path.as_ref()).map(Self::new)
+    }
+
+    /// A store in memory, for tests.
+    pub fn in_memory() -> Result<Self, OpenError> {
+        file::in_memory().map(Self::new)
+    }
+
+    fn new(db: Database<'static>) -> Self {
+        Self { db, found: cache::new(), lookup_failed: AtomicBool::default() }
+    }
+
+    /// Adds `count` accounts, `10000`, `10001`, ... named `Person_0`, `Person_1`, ..., as
+    /// [`add`](Self::add) does. Where all are there, this costs two lookups.
     pub fn seed(
         &self,
         count: u64,
@@ -95,30 +85,30 @@ impl NativeDbStore {
         self.add(accounts, progress)
     }
 
-    /// Adds those accounts whose ids are not taken, in one transaction. Those that are there stay
-    /// as they are.
+    /// Adds the accounts whose ids are not taken, in one transaction: a process that is killed leaves
+    /// all of them or none. An account that is there stays as it is.
     ///
-    /// A name has 8 MiB at the most; a longer one is an error, and nothing is written.
-    ///
-    /// `progress` hears, every thousand accounts, how many have been handled, and may stop it all.
+    /// A name has at most 8 MiB; with a longer one nothing is written and the result is an error.
+    /// After every thousand accounts `progress` receives their number and can stop the transaction.
     pub fn add(
         &self,
         accounts: impl IntoIterator<Item = Account>,
         mut progress: impl FnMut(u64) -> ControlFlow<()>,
     ) -> Result<SeedOutcome, StoreError> {
-        contained("write accounts", || {
+        catch("write accounts", || {
             let transaction = self.db.rw_transaction()?;
-            // An empty table spares a look-up for each account.
-            let empty = transaction.len().primary::<Record>()? == 0;
+            // In an empty table no id is taken.
+            let is_empty = transaction.len().primary::<Record>()? == 0;
             let mut written = 0;
             for (handled, account) in (1..).zip(accounts) {
                 if account.name.len() > MAX_NAME {
-                    let error = io::Error::other(format!("the name of {} is too long", account.id));
-                    return Err(error.into());
+                    let why = format!("the name of {} is too long", account.id);
+                    return Err(io::Error::other(why).into());
                 }
-                if empty || !is_there(&transaction, account.id.as_str())? {
-                    let id = account.id.as_str().to_owned();
-                    transaction.insert(Record { id, name: account.name.to_string() })?;
+                let id = account.id.as_str();
+                if is_empty || transaction.get().primary::<Record>(id)?.is_none() {
+                    let (id, name) = (id.to_owned(), account.name.to_string());
+                    transaction.insert(Record { id, name })?;
                     written += 1;
                 }
                 if handled % PROGRESS_EVERY == 0 && progress(handled).is_break() {
@@ -133,29 +123,11 @@ impl NativeDbStore {
         })
     }
 
-    fn read(&self, id: &AccountId) -> Result<Option<Record>, StoreError> {
-        contained("find an account", || {
-            self.db.r_transaction()?.get().primary::<Record>(id.as_str())
-        })
-    }
-
-    fn unreadable(&self) -> MutexGuard<'_, Option<AccountId>> {
-        self.unreadable.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Accounts come in by [`seed`](Self::seed) and [`add`](Self::add) only, each all or none, so
-    /// that enough of them with the first and the last among them are all of them.
+    /// Seeding adds all or none: enough accounts with the first and the last among them are all.
     fn is_seeded(&self, count: u64) -> Result<bool, StoreError> {
-        contained("look for seeded accounts", || {
-            let transaction = self.db.r_transaction()?;
-            let there = |i| -> db_type::Result<bool> {
-                Ok(transaction.get().primary::<Record>(seeded_id(i).as_str())?.is_some())
-            };
-            Ok(count == 0
-                || transaction.len().primary::<Record>()? >= count
-                    && there(0)?
-                    && there(count - 1)?)
-        })
+        let len = catch("count accounts", || self.db.r_transaction()?.len().primary::<Record>())?;
+        let is_there = |i| Ok(self.find(&seeded_id(i))?.is_some());
+        Ok(count == 0 || len >= count && is_there(0)? && is_there(count - 1)?)
     }
 }
 
@@ -164,7 +136,10 @@ impl AccountStore for NativeDbStore {
         if let Some(name) = self.found.get(id) {
             return Ok(Some(Account { id: id.clone(), name }));
         }
-        let record = self.read(id).inspect_err(|_| *self.unreadable() = Some(id.clone()))?;
+        let found = catch("find an account", || {
+            self.db.r_transaction()?.get().primary::<Record>(id.as_str())
+        });
+        let record = found.inspect_err(|_| self.lookup_failed.store(true, Ordering::Relaxed))?;
         Ok(record.map(|record| {
             let account = Account { id: id.clone(), name: record.name.into() };
             self.found.insert(id.clone(), Arc::clone(&account.name));
@@ -172,16 +147,14 @@ impl AccountStore for NativeDbStore {
         }))
     }
 
-    /// Reads and decodes the first record, in a transaction of its own. If an account could not be
-    /// read, it has to be readable again: the first record may well be in the engine's cache when
-    /// the file behind it is gone.
+    /// Reads and decodes the first record, unless a lookup has failed: the first record may be in
+    /// the engine's cache when the file cannot be read any more. The engine does not recover. It
+    /// refuses to read after an I/O error, and keeps damaged pages in its cache.
     fn check(&self) -> Result<(), StoreError> {
-        let unreadable = self.unreadable().clone();
-        if let Some(id) = unreadable {
-            self.read(&id)?;
-            *self.unreadable() = None;
+        if self.lookup_failed.load(Ordering::Relaxed) {
+            return Err(StoreError::new("read a record", "an earlier lookup failed"));
         }
-        contained("read a record", || {
+        catch("read a record", || {
             let transaction = self.db.r_transaction()?;
             let scan = transaction.scan().primary::<Record>()?;
             scan.all()?.next().transpose().map(|_| ())
@@ -189,35 +162,17 @@ impl AccountStore for NativeDbStore {
     }
 }
 
-fn is_there(transaction: &RwTransaction<'_>, id: &str) -> db_type::Result<bool> {
-    Ok(transaction.get().primary::<Record>(id)?.is_some())
-}
-
 fn seeded_id(i: u64) -> AccountId {
     AccountId::new((FIRST_SEEDED_ID + i).to_string()).expect("a number has 1 to 20 digits")
 }
 
-/// Runs what may fail or panic; either becomes an error.
-///
-/// redb leaves its state usable, or poisons the lock it held, which makes the next call an error.
-fn contained<T>(
+/// After a panic redb works on, or has poisoned a lock, which makes the next call an error too.
+fn catch<T>(
     attempt: &'static str,
     run: impl FnOnce() -> db_type::Result<T>,
 ) -> Result<T, StoreError> {
-    match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(StoreError::new(attempt, error)),
-        Err(panic) => Err(StoreError::new(attempt, panic_text(panic.as_ref()))),
+    match catch_panic(run) {
+        Ok(done) => done.map_err(|error| StoreError::new(attempt, error)),
+        Err(text) => Err(StoreError::new(attempt, text)),
     }
-}
-
-/// A panic as a cause, on one line.
-fn panic_text(panic: &(dyn Any + Send)) -> Box<dyn Error + Send + Sync> {
-    let text = panic
-        .downcast_ref::<String>()
-        .map(String::as_str)
-        .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("no reason given");
-    let text: Vec<_> = text.split_whitespace().collect();
-    format!("the storage engine gave up: {}", text.join(" ")).into()
 }

@@ -1,39 +1,21 @@
-//! Files that cannot be opened: a clear error each, and the file as it was.
+//! Damaged files: an error that changes nothing while the file is opened, an error of each lookup
+//! and of the check if the damage comes later.
 
-use std::fs;
-use std::ops::ControlFlow::Continue;
-use std::path::Path;
+use std::fs::{self, OpenOptions};
 
-use accountservice_core::{AccountId, AccountStore};
-use accountservice_store_native_db::{NativeDbStore, OpenError, OpenErrorKind};
+use accountservice_core::AccountStore;
+use accountservice_store_native_db::{NativeDbStore, OpenErrorKind};
 
-use crate::fixture::{Folder, open_error};
-
-fn open(file: &Path) -> Result<NativeDbStore, OpenError> {
-    NativeDbStore::open(file)
-}
+use crate::fixture::{Folder, id, open, open_error, seeded};
 
 #[test]
-fn a_file_that_was_never_a_database_is_told_from_a_damaged_one() {
+fn a_file_that_was_never_a_database_is_distinguished_from_a_damaged_one() {
     let folder = Folder::new();
     let file = folder.file("notes.txt");
     for text in ["hello, this is not a database\n".to_owned(), "x".repeat(100_000)] {
         fs::write(&file, text).expect("room");
         assert_eq!(open_error(&file).kind(), OpenErrorKind::NotADatabase);
     }
-}
-
-#[test]
-fn the_database_of_another_program_is_left_alone() {
-    let folder = Folder::new();
-    let file = folder.file("other.db");
-    let db = redb::Database::create(&file).expect("a new database");
-    let transaction = db.begin_write().expect("a transaction");
-    let table = redb::TableDefinition::<u64, u64>::new("invoices");
-    transaction.open_table(table).expect("a table").insert(1, 2).expect("room");
-    transaction.commit().expect("room");
-    drop(db);
-    assert_eq!(open_error(&file).kind(), OpenErrorKind::NotADatabase);
 }
 
 #[test]
@@ -48,12 +30,13 @@ fn a_truncated_database_is_never_opened() {
         open_error(&file);
     }
     fs::write(&file, &whole).expect("room");
-    open(&file).expect("the file itself was good");
+    open(&file);
 }
 
-/// Whatever is overwritten, there is an error and an untouched file, or all accounts are there.
+/// Each part of the file is overwritten in turn. Either opening is an error that leaves the file as
+/// it is, or all accounts are there.
 #[test]
-fn a_damaged_page_is_found_before_it_is_served() {
+fn a_damaged_page_is_found_before_the_store_serves_it() {
     let folder = Folder::new();
     let file = folder.database();
     let whole = fs::read(&file).expect("readable");
@@ -67,10 +50,10 @@ fn a_damaged_page_is_found_before_it_is_served() {
             *byte ^= 0x5a;
         }
         fs::write(&file, &bytes).expect("room");
-        if let Ok(store) = open(&file) {
+        if let Ok(store) = NativeDbStore::open(&file) {
             store.check().unwrap_or_else(|error| panic!("{damage:?}: {error}"));
             for i in 10_000..10_100 {
-                let account = store.find(&AccountId::new(i.to_string()).expect("5 bytes"));
+                let account = store.find(&id(i.to_string()));
                 assert!(matches!(account, Ok(Some(_))), "{damage:?}: {i} is {account:?}");
             }
         } else {
@@ -79,28 +62,47 @@ fn a_damaged_page_is_found_before_it_is_served() {
             open_error(&file);
         }
     }
-    assert!(found > 20, "only {found} damages were found");
+    assert!(found > 20, "only {found} of them were found");
 }
 
-#[test]
-fn damage_that_comes_later_is_an_error_and_no_panic() {
-    let folder = Folder::new();
+/// More accounts than are verified at the start and than the engine's cache holds.
+fn large(folder: &Folder) -> NativeDbStore {
     let file = folder.file("accounts.db");
-    let store = NativeDbStore::open(&file).expect("a new database");
-    store.seed(200_000, |_| Continue(())).expect("room");
-    drop(store);
-    // Too large to be verified at the start, and all of it overwritten but the first pages.
+    drop(seeded(open(&file), 200_000));
     let length = fs::metadata(&file).expect("readable").len();
     assert!(length > 32 << 20, "{length} bytes would be verified");
-    let store = NativeDbStore::open(&file).expect("an undamaged database");
-    store.check().expect("a first record, which is in the engine's cache from now on");
-    let mut bytes = fs::read(&file).expect("readable");
-    bytes[1 << 20..].fill(0xa5);
-    fs::write(&file, bytes).expect("room");
+    open(&file)
+}
 
-    let ids =
-        (10_000..210_000).step_by(100).map(|i| AccountId::new(i.to_string()).expect("6 bytes"));
-    let failed = ids.filter(|id| store.find(id).is_err()).count();
-    assert!(failed > 0, "overwritten accounts were read");
-    store.check().expect_err("accounts are there that cannot be read");
+fn failed_lookups(store: &NativeDbStore) -> usize {
+    let ids = (10_000..210_000).step_by(100).map(|i| id(i.to_string()));
+    ids.filter(|id| store.find(id).is_err()).count()
+}
+
+/// The first record, which the check reads, is in the engine's cache from the first check on.
+#[test]
+fn the_check_fails_once_a_lookup_has_failed_although_the_first_record_is_in_memory() {
+    let folder = Folder::new();
+    let store = large(&folder);
+    store.check().expect("an undamaged database");
+    let file = OpenOptions::new().write(true).open(folder.file("accounts.db")).expect("the file");
+    let length = file.metadata().expect("readable").len();
+    file.set_len(length / 8).expect("a shorter file");
+    store.check().expect("the first record is in memory");
+    assert!(failed_lookups(&store) > 0, "seven eighths are missing");
+    store.check().expect_err("there are accounts that cannot be read");
+}
+
+/// Overwritten pages make redb panic.
+#[test]
+fn pages_that_are_overwritten_later_are_an_error_of_each_lookup_and_of_the_check() {
+    let folder = Folder::new();
+    let store = large(&folder);
+    store.check().expect("an undamaged database");
+    let path = folder.file("accounts.db");
+    let mut bytes = fs::read(&path).expect("readable");
+    bytes[1 << 20..].fill(0xa5);
+    fs::write(&path, bytes).expect("room");
+    assert!(failed_lookups(&store) > 0, "overwritten accounts were read");
+    store.check().expect_err("there are accounts that cannot be read");
 }

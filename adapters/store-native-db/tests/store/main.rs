@@ -5,5 +5,6 @@ mod create;
 mod damage;
 mod file_system;
 mod fixture;
+mod format;
 mod lookup;
 mod seeding;
