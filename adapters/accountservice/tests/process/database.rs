@@ -89,7 +89,7 @@ fn a_folder_that_is_missing_is_named_in_the_error() {
     assert_eq!(
         failure(folder.spawn(&["--database=no/such/a.db"]), 1),
         "accountservice: the database no/such/a.db cannot be accessed: \
-         No such file or directory (os error 2)"
+         cannot create no/such/.accounts.new: No such file or directory (os error 2)"
     );
 }
 
