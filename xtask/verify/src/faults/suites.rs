@@ -8,8 +8,11 @@ use crate::artifacts::triple;
 use crate::command::{command, show};
 
 /// Each with its package and what else `cargo test` needs to find it.
-pub(super) const FAULTS: [Fault; 5] = [
+pub(super) const FAULTS: [Fault; 6] = [
     ("Tests: the store fails", |run| suite(run, "accountservice --test=store_faults")),
+    ("Tests: the shared store's server fails", |run| {
+        suite(run, "accountservice-store-postgres --test=postgres")
+    }),
     ("Tests: hostile requests", |run| suite(run, "accountservice-host-hyper --test=hostile")),
     ("Tests: the host", |run| suite(run, "accountservice-host-hyper --test=host")),
     ("Tests: the process", |run| suite(run, "accountservice --test=process")),
