@@ -8,9 +8,10 @@ use std::pin::pin;
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, Waker};
 
+use accountservice_core::response::problem;
 use accountservice_host::{Exchange, Exchanges, Handler};
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Request, Response};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use wasip2::http::types::{
     ErrorCode, Fields, IncomingBody, IncomingRequest, Method, OutgoingBody, OutgoingResponse,
     ResponseOutparam,
@@ -25,18 +26,18 @@ const PIECE: usize = 4096;
 
 static EXCHANGES: LazyLock<Exchanges> = LazyLock::new(|| Exchanges::new(MAX_BODY, Arc::new(())));
 
-/// Responds to one request. A request that is not one of HTTP is an error for the runtime.
+/// Responds to one request. What cannot be read is a 400, as on other hosts: jco ends when a
+/// component returns an error.
 pub(crate) fn respond(handler: &impl Handler, incoming: &IncomingRequest, out: ResponseOutparam) {
-    let request = match head(incoming) {
-        Ok(head) => head,
-        Err(error) => return ResponseOutparam::set(out, Err(error)),
+    let malformed = |detail| problem(StatusCode::BAD_REQUEST, detail);
+    let Some(request) = head(incoming) else {
+        return send(&malformed("The head of the request is malformed."), out);
     };
     let exchange = Exchange::new(&EXCHANGES, &request, None);
     let response = match body(incoming) {
-        Ok(body) if body.len() > MAX_BODY => exchange.reject_too_large(),
-        Ok(body) => at_once(exchange.respond(handler, request.map(|()| body))),
-        // The client has gone.
-        Err(error) => return ResponseOutparam::set(out, Err(error)),
+        Some(body) if body.len() > MAX_BODY => exchange.reject_too_large(),
+        Some(body) => at_once(exchange.respond(handler, request.map(|()| body))),
+        None => exchange.reject(malformed("The body is malformed or incomplete.")),
     };
     send(&response, out);
 }
@@ -48,8 +49,7 @@ fn at_once(response: impl Future<Output = Response<Bytes>>) -> Response<Bytes> {
     }
 }
 
-fn head(incoming: &IncomingRequest) -> Result<Request<()>, ErrorCode> {
-    let malformed = |error: http::Error| ErrorCode::InternalError(Some(error.to_string()));
+fn head(incoming: &IncomingRequest) -> Option<Request<()>> {
     let other;
     let method = match incoming.method() {
         Method::Get => "GET",
@@ -66,36 +66,31 @@ fn head(incoming: &IncomingRequest) -> Result<Request<()>, ErrorCode> {
             &other
         }
     };
-    let target = incoming.path_with_query().ok_or(ErrorCode::HttpRequestUriInvalid)?;
-    let request = Request::builder().method(method).uri(target).body(());
-    let mut request = request.map_err(malformed)?;
+    let request = Request::builder().method(method).uri(incoming.path_with_query()?).body(());
+    let mut request = request.ok()?;
     for (name, value) in incoming.headers().entries() {
-        let name = HeaderName::try_from(name).map_err(|error| malformed(error.into()))?;
-        let value = HeaderValue::try_from(value).map_err(|error| malformed(error.into()))?;
+        let (name, value) = (HeaderName::try_from(name).ok()?, HeaderValue::try_from(value).ok()?);
         request.headers_mut().append(name, value);
     }
-    Ok(request)
+    Some(request)
 }
 
 /// Reads the body, up to a piece more than the limit.
-fn body(incoming: &IncomingRequest) -> Result<Bytes, ErrorCode> {
-    let incomplete = |error: &str| ErrorCode::InternalError(Some(error.to_owned()));
-    let body = incoming.consume().map_err(|()| incomplete("there is no body"))?;
+fn body(incoming: &IncomingRequest) -> Option<Bytes> {
+    let body = incoming.consume().ok()?;
     let mut bytes = Vec::new();
     {
-        let stream = body.stream().map_err(|()| incomplete("there is no stream"))?;
+        let stream = body.stream().ok()?;
         while bytes.len() <= MAX_BODY {
             match stream.blocking_read(PIECE as u64) {
                 Ok(piece) => bytes.extend(piece),
                 Err(StreamError::Closed) => break,
-                Err(StreamError::LastOperationFailed(error)) => {
-                    return Err(incomplete(&error.to_debug_string()));
-                }
+                Err(StreamError::LastOperationFailed(_)) => return None,
             }
         }
     }
     drop(IncomingBody::finish(body));
-    Ok(bytes.into())
+    Some(bytes.into())
 }
 
 /// Sends a response. An error means that the client has gone, or that the response is one to HEAD.

@@ -130,4 +130,11 @@ fn the_component_serves_accounts_that_are_in_memory() {
     let response = component.send(&Method::POST, &(sent.to_owned() + &"x".repeat(65_537)));
     assert_eq!(response.status(), 413);
     assert_eq!(response.headers()["x-request-id"], "mine");
+
+    assert_eq!(component.get("/accounts/<").status(), 400);
+    // A client that leaves does not end the component.
+    let mut client = Client::connect(component.address);
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhalf");
+    drop(client);
+    assert_eq!(component.get("/health").body(), r#"{"status":"UP"}"#);
 }
