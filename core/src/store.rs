@@ -1,8 +1,7 @@
 //! What the core asks of a store. Opening, seeding and closing belong to the concrete store.
 //!
 //! There are two traits for two kinds of store: one inside this process, one that has to be awaited.
-//! Every store of the first kind is also one of the second, which is what the service is written
-//! against.
+//! Every store of the first kind is one of the second, which the service is written against.
 
 use std::error::Error;
 use std::fmt;

@@ -1,8 +1,7 @@
 //! The embedded store: accounts in one file, by `native_db`.
 //!
-//! It opens a file or creates it, seeds it in one transaction, finds accounts, and checks itself by a
-//! real read. It never changes or removes an account. The binary opens and seeds it; the core calls
-//! it through [`AccountStore`]. Panics of redb, the engine below `native_db`, become errors.
+//! It opens or creates a file, seeds it in one transaction, finds accounts, and checks itself by a real
+//! read. It never changes an account. Panics of redb, the engine below `native_db`, become errors.
 
 #![allow(clippy::result_large_err, reason = "it is what every call of `native_db` returns")]
 
