@@ -124,7 +124,8 @@ impl Keeper {
                     self.add(&host, &session);
                     let ended = connections.join_next().await.and_then(Result::ok);
                     let ended = ended.and_then(Result::err).map(|error| one_line(&error));
-                    let cause = session.abandoned().cloned().or(ended).unwrap_or_default();
+                    let cause = session.abandoned().cloned().or(ended);
+                    let cause = cause.unwrap_or_else(|| "the server closed it".to_owned());
                     self.pool.send_modify(|pool| pool.lost_at = Instant::now());
                     ("A session of the database ended", cause)
                 }

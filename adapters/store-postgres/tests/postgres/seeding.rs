@@ -112,13 +112,18 @@ fn a_pooler_without_prepared_statements_is_named_in_the_log() {
     let pooler = PgBouncer::start(&server);
     drop(Running::seeded(&pooler.url("?prepared_statements=false"), 100));
     let prepared = Running::seeded(&pooler.url(""), 0);
-    // The pooler connects again, and knows nothing of the statement.
-    server.execute(
-        "accounts",
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'",
-    );
-    assert_eq!(prepared.name_of("10001").as_deref(), Some("Person_1"));
-    let warning = prepared.log.wait_for("does not exist (26000)");
+    // The pooler connects again, and knows nothing of the statement. It may also end the session
+    // before the lookup comes, and the new session prepares its own: then it is done again.
+    let warning = (0..30).find_map(|_| {
+        server.execute(
+            "accounts",
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'",
+        );
+        assert_eq!(prepared.name_of("10001").as_deref(), Some("Person_1"));
+        let mut lines = prepared.log.lines().into_iter();
+        lines.find(|line| line.contains("does not exist (26000)"))
+    });
+    let warning = warning.expect("the pooler forgets a statement");
     assert!(warning.contains("write prepared_statements=false in the URL"), "{warning}");
 }
 
