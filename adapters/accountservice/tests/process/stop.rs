@@ -91,9 +91,9 @@ fn the_database_is_closed_properly() {
     }
 }
 
-/// Sends requests until connections are refused. Every request on an established connection gets its
-/// response, until one says that it is the last.
-fn request_until_refused(address: SocketAddr, responses: &AtomicUsize) {
+/// Sends requests until connections are refused, some on each connection. Every request on an
+/// established connection gets its response, until one says that it is the last.
+fn request_until_refused(address: SocketAddr, per_connection: usize, responses: &AtomicUsize) {
     // A service that does not stop fails the test elsewhere.
     let end = Instant::now() + 2 * TIMEOUT;
     'connections: while Instant::now() < end {
@@ -102,7 +102,7 @@ fn request_until_refused(address: SocketAddr, responses: &AtomicUsize) {
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => return,
             Err(error) => panic!("connect: {error}"),
         };
-        for _ in 0..20 {
+        for _ in 0..per_connection {
             let response = client.get("/accounts/10007");
             assert_eq!(response.status(), 200);
             responses.fetch_add(1, Ordering::Relaxed);
@@ -120,8 +120,12 @@ fn under_load_no_accepted_request_fails() {
     let mut service = folder.start(&["--workers=2"]);
     let (address, responses) = (service.address, AtomicUsize::new(0));
     let clients = thread::scope(|scope| {
-        let clients: Vec<_> =
-            (0..4).map(|_| scope.spawn(|| request_until_refused(address, &responses))).collect();
+        // Short connections, so that handshakes are under way when the listener closes.
+        let clients = [[1; 16], [20; 16]].concat().into_iter().map(|per_connection| {
+            let responses = &responses;
+            scope.spawn(move || request_until_refused(address, per_connection, responses))
+        });
+        let clients: Vec<_> = clients.collect();
         eventually("there is load", || responses.load(Ordering::Relaxed) > 1000);
         let start = Instant::now();
         service.process.signal("TERM");
