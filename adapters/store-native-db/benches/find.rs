@@ -41,7 +41,7 @@ fn find_one_of_100_from_all_cores(bencher: Bencher) {
     bencher.bench(|| store.find(&id));
 }
 
-/// Ids in random order. The store's cache holds about 45,000 of them.
+/// Ids in random order. The store's cache holds about 95,000 of them.
 #[divan::bench(sample_size = 1000, args = [100, 100_000, 1_000_000])]
 fn find_any_of(bencher: Bencher, accounts: u64) {
     let (_folder, store) = on_disk(accounts);

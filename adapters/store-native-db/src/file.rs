@@ -16,9 +16,8 @@ use crate::error::{Failure, OpenError, catch_panic};
 use crate::record::MODELS;
 use crate::verify::verify;
 
-/// The engine's cache of pages, in bytes. It bounds the memory of the process, whatever the size of
-/// the file. redb's default is 1 GiB.
-const CACHE_SIZE: usize = 16 << 20;
+/// The engine's cache of pages, in bytes, whatever the size of the file. redb's default is 1 GiB.
+const CACHE_SIZE: usize = 8 << 20;
 
 /// The name of a database while it is created. It fits wherever another name fits, and the next
 /// start finds what a killed process left.
@@ -94,8 +93,7 @@ fn create(path: &Path) -> Result<Database<'static>, Failure> {
     created.inspect_err(|_| drop(fs::remove_file(&temporary)))
 }
 
-/// Lets one process at a time create a database in a folder. The kernel releases the lock when the
-/// process ends.
+/// One process at a time creates a database in a folder. The lock ends with the process.
 fn lock_folder(path: &Path) -> Result<Option<File>, Failure> {
     // Not every folder can be read, and not every file system can lock a folder.
     let Ok(folder) = File::open(path.with_file_name(".")) else { return Ok(None) };

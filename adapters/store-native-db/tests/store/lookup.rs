@@ -29,7 +29,7 @@ fn adding_an_account_that_was_found_leaves_it_as_it_is() {
     assert_eq!(name_of(&store, "10007").as_deref(), Some("Person_7"));
 }
 
-/// Names that take the cache's 8 MiB several times over.
+/// Names of 30 MB, twice the capacity of the cache.
 #[test]
 fn more_accounts_than_the_cache_holds_are_each_found_as_themselves() {
     let store = in_memory();
