@@ -3,6 +3,7 @@
 //! Metrics and a watchdog need the response that a client would get at this moment. The check runs
 //! on a worker, since a store may block; the caller never blocks.
 
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ impl<H: Handler> HealthCheck<H> {
             return check_here(host_state()).await.unwrap_or_else(failed);
         };
         let (handler, server, host) = (Arc::clone(&self.handler), Arc::clone(server), host_state());
-        let check = async move { stats.watch(&server, respond(handler, host)).await };
+        let check = async move { stats.watch(&server, pin!(respond(handler, host))).await };
         let mut check = runtime.spawn(check);
         loop {
             match timeout(LOOK_INTERVAL, &mut check).await {

@@ -1,6 +1,7 @@
 //! One request of a connection: the rules of HTTP/1.1, the body, and the exchange with the handler.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 
 use accountservice_core::HealthRoute;
@@ -22,45 +23,51 @@ enum Rejection {
     BadRequest(&'static str),
     TooLarge,
     Timeout,
+    Overload,
 }
 
 /// Responds to one request.
-pub(crate) async fn respond<H: Handler>(
+///
+/// Every connection has room for this future, so it is kept small: what is rarely awaited is in a
+/// box of its own.
+#[expect(clippy::manual_async_fn, reason = "an `async fn` has room for its arguments twice")]
+pub(crate) fn respond<H: Handler>(
     context: Arc<ConnectionContext<H>>,
     request: Request<Incoming>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
-    let server = &*context.server;
-    let has_body = !request.body().is_end_stream();
-    context.deadline.request_started(has_body);
-    let exchange = Exchange::new(&server.exchanges, &request, Some(context.peer));
-    // RFC 9112, section 6.1: a proxy in front may see another end of a chunked body.
-    let mut is_last = has_body && request.headers().contains_key(TRANSFER_ENCODING);
-    let admitted = match validate_head(&request, has_body) {
-        Ok(()) if context.is_overload && !asks_for_health(request.uri()) => Err(overloaded()),
-        Ok(()) if has_body => {
-            collect(request, &server.config).await.map_err(Rejection::into_response)
-        }
-        Ok(()) => Ok(request.map(|_| Bytes::new())),
-        Err(rejection) => Err(rejection.into_response()),
-    };
-    let mut response = match admitted {
-        Ok(mut request) => {
-            if let Some(state) = server.host_state() {
-                request.extensions_mut().insert(state);
-            }
-            context.stats.watch(server, exchange.respond(&*context.handler, request)).await
-        }
-        Err(rejection) => {
-            // The rest of the request would be taken for the next one.
-            is_last = true;
-            exchange.reject(rejection)
-        }
-    };
+) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send {
+    async move {
+        let server = &*context.server;
+        let has_body = !request.body().is_end_stream();
+        context.deadline.request_started(has_body);
+        let exchange = Exchange::new(&server.exchanges, &request, Some(context.peer));
+        // RFC 9112, section 6.1: a proxy in front may see another end of a chunked body.
+        let is_last = has_body && request.headers().contains_key(TRANSFER_ENCODING);
+        let request = match validate_head(&request, has_body, context.is_overload) {
+            Ok(()) if has_body => match Box::pin(collect(request, &server.config)).await {
+                Ok(request) => request,
+                Err(rejection) => return Ok(rejection.respond(&context, exchange)),
+            },
+            Ok(()) => request.map(|_| Bytes::new()),
+            Err(rejection) => return Ok(rejection.respond(&context, exchange)),
+        };
+        let request = server.with_host_state(request);
+        let response = pin!(exchange.respond(&*context.handler, request));
+        let response = context.stats.watch(server, response).await;
+        Ok(complete(&context, response, is_last))
+    }
+}
+
+/// Has the connection send the response.
+fn complete<H>(
+    context: &ConnectionContext<H>,
+    mut response: Response<Bytes>,
+    is_last: bool,
+) -> Response<Full<Bytes>> {
     context.deadline.response_ready();
-    if is_last || context.is_overload || server.is_closing() {
+    if is_last || context.is_overload || context.server.is_closing() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    Ok(response.map(Full::new))
+    response.map(Full::new)
 }
 
 fn asks_for_health(uri: &Uri) -> bool {
@@ -84,19 +91,30 @@ async fn collect(
 }
 
 impl Rejection {
-    fn into_response(self) -> Response<Bytes> {
-        match self {
+    fn respond<H>(
+        self,
+        context: &ConnectionContext<H>,
+        exchange: Exchange<'_>,
+    ) -> Response<Full<Bytes>> {
+        let response = match self {
             Self::BadRequest(detail) => problem(StatusCode::BAD_REQUEST, detail),
             Self::TooLarge => problem(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "The body is larger than this service takes.",
             ),
             Self::Timeout => problem(StatusCode::REQUEST_TIMEOUT, "The body took too long."),
-        }
+            Self::Overload => overloaded(),
+        };
+        // The rest of the request would be taken for the next one.
+        complete(context, exchange.reject(response), true)
     }
 }
 
-fn validate_head(request: &Request<Incoming>, has_body: bool) -> Result<(), Rejection> {
+fn validate_head(
+    request: &Request<Incoming>,
+    has_body: bool,
+    is_overload: bool,
+) -> Result<(), Rejection> {
     if !has_valid_host(request) {
         return Err(Rejection::BadRequest("A request has exactly one valid Host."));
     }
@@ -111,6 +129,9 @@ fn validate_head(request: &Request<Incoming>, has_body: bool) -> Result<(), Reje
     }
     if has_body && !has_known_coding(request) {
         return Err(Rejection::BadRequest("The only transfer coding here is chunked, once."));
+    }
+    if is_overload && !asks_for_health(uri) {
+        return Err(Rejection::Overload);
     }
     Ok(())
 }

@@ -1,13 +1,15 @@
 //! State that the threads of one server share.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use accountservice_core::HostState;
 use accountservice_host::{Exchanges, Observer};
+use bytes::Bytes;
+use http::Request;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{error, info};
@@ -73,6 +75,14 @@ impl ServerState {
         (state != HostState::default()).then_some(state)
     }
 
+    /// Tells the handler the state of the host, if there is anything to tell.
+    pub(crate) fn with_host_state(&self, mut request: Request<Bytes>) -> Request<Bytes> {
+        if let Some(state) = self.host_state() {
+            request.extensions_mut().insert(state);
+        }
+        request
+    }
+
     /// Looks whether a handler blocks its thread, and remembers it for all requests.
     pub(crate) fn look_for_stalls(&self) -> bool {
         let now = self.now();
@@ -135,8 +145,11 @@ impl WorkerStats {
     }
 
     /// Awaits a handler, and notes during each poll that it may block the thread.
-    pub(crate) async fn watch<F: Future>(&self, server: &ServerState, handler: F) -> F::Output {
-        let mut handler = pin!(handler);
+    pub(crate) async fn watch<F: Future>(
+        &self,
+        server: &ServerState,
+        mut handler: Pin<&mut F>,
+    ) -> F::Output {
         poll_fn(|cx| {
             self.handling_since.store(server.now().max(1), Ordering::Relaxed);
             let poll = handler.as_mut().poll(cx);

@@ -6,6 +6,7 @@
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -84,20 +85,31 @@ impl<'a> Exchange<'a> {
     }
 
     /// Lets the handler respond. `request` is the request that the exchange was made for.
-    pub async fn respond(self, handler: &impl Handler, request: Request<Bytes>) -> Response<Bytes> {
-        if request.body().len() > self.exchanges.max_body {
-            return self.reject_too_large();
-        }
-        match panic::catch(|| handler.respond(request)).await {
-            Ok(response) => self.finish(response),
-            Err(reason) => {
-                error!("{self} 500: the handler panicked: {}", on_one_line(&reason));
-                self.finish(problem(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "The request could not be answered.",
-                ))
+    #[expect(clippy::manual_async_fn, reason = "an `async fn` has room for its arguments twice")]
+    pub fn respond<H: Handler>(
+        self,
+        handler: &H,
+        request: Request<Bytes>,
+    ) -> impl Future<Output = Response<Bytes>> + Send {
+        async move {
+            if request.body().len() > self.exchanges.max_body {
+                return self.reject_too_large();
+            }
+            let response = match panic::call(|| handler.respond(request)) {
+                Ok(response) => response,
+                Err(reason) => return self.panicked(&reason),
+            };
+            match panic::catch(pin!(response)).await {
+                Ok(response) => self.finish(response),
+                Err(reason) => self.panicked(&reason),
             }
         }
+    }
+
+    fn panicked(self, reason: &str) -> Response<Bytes> {
+        error!("{self} 500: the handler panicked: {}", on_one_line(reason));
+        let detail = "The request could not be answered.";
+        self.finish(problem(StatusCode::INTERNAL_SERVER_ERROR, detail))
     }
 
     /// Rejects a request that never reaches the handler. It is logged and counted like any other.

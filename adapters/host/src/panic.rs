@@ -3,17 +3,21 @@
 use std::any::Any;
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 
-/// Awaits the future that `start` returns. A panic in either becomes an error with its text.
-pub(crate) async fn catch<F: Future>(start: impl FnOnce() -> F) -> Result<F::Output, String> {
-    // A future is not polled again after a panic. State that a panic leaves broken is behind a lock,
-    // which is poisoned: the handler is called by several threads anyway.
-    let mut future = pin!(catch_unwind(AssertUnwindSafe(start)).map_err(text_of)?);
-    poll_fn(|cx| match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+/// Calls a function. A panic becomes an error with its text.
+pub(crate) fn call<T>(function: impl FnOnce() -> T) -> Result<T, String> {
+    // State that a panic leaves broken is behind a lock, which is poisoned: the handler is called by
+    // several threads anyway.
+    catch_unwind(AssertUnwindSafe(function)).map_err(text_of)
+}
+
+/// Awaits a future, which is not polled again after a panic.
+pub(crate) async fn catch<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, String> {
+    poll_fn(|cx| match call(|| future.as_mut().poll(cx)) {
         Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(text_of(panic))),
+        Err(reason) => Poll::Ready(Err(reason)),
     })
     .await
 }
