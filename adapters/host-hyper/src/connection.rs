@@ -15,29 +15,24 @@ use accountservice_host::Handler;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep};
 use tracing::debug;
 
 use crate::context::ConnectionContext;
 use crate::deadline::ConnectionState;
 use crate::request;
 use crate::socket::Socket;
-use crate::state::ConnectionPermit;
 
 /// How long an idle connection stays open when the server closes. A request that was on its way is
 /// still served.
 const IDLE_WHILE_CLOSING: Duration = Duration::from_millis(250);
 
-/// Serves a connection until it ends or its time is over. The permit is given back then.
-pub(crate) async fn serve<H: Handler>(
-    context: Arc<ConnectionContext<H>>,
-    stream: TcpStream,
-    permit: ConnectionPermit,
-) {
+/// Serves a connection until it ends or its time is over.
+pub(crate) async fn serve<H: Handler>(context: ConnectionContext<H>, stream: TcpStream) {
+    let context = Arc::new(context);
     if let Err(error) = drive(&context, stream).await {
         debug!(peer = %context.peer, "Connection ended: {error}");
     }
-    drop(permit);
 }
 
 async fn drive<H: Handler>(
@@ -62,7 +57,7 @@ async fn drive<H: Handler>(
             .header_read_timeout(None)
             .serve_connection(socket, service)
     );
-    let mut timer = pin!(sleep_until(Instant::now() + server.config.header_timeout));
+    let mut timer = pin!(sleep(server.config.header_timeout));
     let mut closing = pin!(server.closing_started());
     // Each is polled once to wake this task: every further poll has its cost.
     let (mut is_timer_set, mut waits_for_closing) = (false, false);

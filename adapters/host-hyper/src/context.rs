@@ -1,17 +1,18 @@
-//! What the requests of one connection share.
+//! One open connection, as its requests see it. Its existence is what counts it as open.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crate::deadline::Deadline;
-use crate::state::{ServerState, WorkerStats};
+use crate::state::ServerState;
+use crate::worker::Worker;
 
-/// The context of one connection.
+/// The context of one connection, which counts as open until this is dropped.
 pub(crate) struct ConnectionContext<H> {
-    pub(crate) server: Arc<ServerState>,
-    pub(crate) handler: Arc<H>,
+    pub(crate) server: Arc<ServerState<H>>,
     /// The thread that serves it.
-    pub(crate) stats: Arc<WorkerStats>,
+    pub(crate) worker: Arc<Worker>,
     pub(crate) deadline: Arc<Deadline>,
     pub(crate) peer: SocketAddr,
     /// It is above the connection limit, or no worker can serve it: it gets one response.
@@ -21,19 +22,27 @@ pub(crate) struct ConnectionContext<H> {
 impl<H> ConnectionContext<H> {
     /// The context of a connection that begins now.
     pub(crate) fn new(
-        server: &Arc<ServerState>,
-        handler: &Arc<H>,
-        stats: &Arc<WorkerStats>,
+        server: &Arc<ServerState<H>>,
+        worker: &Arc<Worker>,
         peer: SocketAddr,
         is_overload: bool,
     ) -> Self {
+        worker.open.fetch_add(1, Ordering::AcqRel);
+        server.exchanges.observer().connection_opened();
         Self {
             server: Arc::clone(server),
-            handler: Arc::clone(handler),
-            stats: Arc::clone(stats),
-            deadline: Arc::new(Deadline::new(server.started_at())),
+            worker: Arc::clone(worker),
+            deadline: Arc::new(Deadline::new()),
             peer,
             is_overload,
         }
+    }
+}
+
+impl<H> Drop for ConnectionContext<H> {
+    fn drop(&mut self) {
+        self.worker.open.fetch_sub(1, Ordering::AcqRel);
+        self.server.exchanges.observer().connection_closed();
+        self.server.connection_closed.notify_one();
     }
 }

@@ -46,11 +46,11 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    pub(crate) fn new(origin: Instant) -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             state: AtomicU8::new(ConnectionState::Idle as u8),
             due: AtomicU64::new(0),
-            origin,
+            origin: Instant::now(),
             is_new: AtomicBool::new(true),
             has_response: AtomicBool::new(false),
             may_have_more: AtomicBool::new(false),

@@ -1,7 +1,7 @@
-//! The server's own question for `/health`, without a connection.
+//! The response to `GET /health` without a connection, for metrics and a watchdog.
 //!
-//! Metrics and a watchdog need the response that a client would get at this moment. The check runs
-//! on a worker, since a store may block; the caller never blocks.
+//! The check runs on a worker, since a store may block; the caller never blocks. It is not counted
+//! and not logged: no client has sent it.
 
 use std::pin::pin;
 use std::sync::{Arc, OnceLock};
@@ -12,10 +12,10 @@ use accountservice_core::response::problem;
 use accountservice_host::Handler;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, Uri};
-use tokio::runtime::Handle;
+use tokio::task::JoinError;
 use tokio::time::timeout;
 
-use crate::state::{ServerState, WorkerStats};
+use crate::state::ServerState;
 
 /// How often a check that is under way looks whether its worker is blocked.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -24,62 +24,47 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 pub struct HealthCheck<H> {
     pub(crate) handler: Arc<H>,
     /// Set when the server starts.
-    pub(crate) running: Arc<OnceLock<Running>>,
-}
-
-/// A server that has started.
-pub(crate) struct Running {
-    pub(crate) server: Arc<ServerState>,
-    /// The runtimes of its workers, in the order of their stats.
-    pub(crate) runtimes: Vec<Handle>,
+    pub(crate) server: Arc<OnceLock<Arc<ServerState<H>>>>,
 }
 
 impl<H> Clone for HealthCheck<H> {
     fn clone(&self) -> Self {
-        Self { handler: Arc::clone(&self.handler), running: Arc::clone(&self.running) }
+        Self { handler: Arc::clone(&self.handler), server: Arc::clone(&self.server) }
     }
 }
 
 impl<H: Handler> HealthCheck<H> {
     /// The response to `GET /health` at this moment. A handler that panics is a 500.
     pub async fn response(&self) -> Response<Bytes> {
-        let failed = |_| {
+        let response = match self.ask_worker().await {
+            Some(response) => response,
+            // The handler is told of a stall. It does not ask the store then, and does not block.
+            None => tokio::spawn(respond(Arc::clone(&self.handler), self.host_state())).await,
+        };
+        response.unwrap_or_else(|_| {
             let code = StatusCode::INTERNAL_SERVER_ERROR;
             problem(code, "The request could not be answered.")
-        };
-        // A task of its own, so that a panic is its result.
-        let check_here = |host| tokio::spawn(respond(Arc::clone(&self.handler), host));
-        let Some(running) = self.running.get() else {
-            return check_here(HostState::default()).await.unwrap_or_else(failed);
-        };
-        let server = &running.server;
-        let host_state = || server.host_state().unwrap_or_default();
-        // A handler that is told so does not ask the store, and does not block.
-        let has_stall = || server.look_for_stalls();
-        let Some((runtime, stats)) = running.free_worker().filter(|_| !has_stall()) else {
-            return check_here(host_state()).await.unwrap_or_else(failed);
-        };
-        let (handler, server, host) = (Arc::clone(&self.handler), Arc::clone(server), host_state());
-        let check = async move { stats.watch(&server, pin!(respond(handler, host))).await };
-        let mut check = runtime.spawn(check);
+        })
+    }
+
+    /// `None` if there is no worker or a handler blocks one. A panic is an error of the task.
+    async fn ask_worker(&self) -> Option<Result<Response<Bytes>, JoinError>> {
+        let server = self.server.get()?;
+        let worker = Arc::clone(server.free_worker().filter(|_| !server.look_for_stalls())?);
+        let response = respond(Arc::clone(&self.handler), self.host_state());
+        let runtime = worker.runtime.clone();
+        let mut check = runtime.spawn(async move { worker.watch(response).await });
         loop {
             match timeout(LOOK_INTERVAL, &mut check).await {
-                Ok(result) => return result.unwrap_or_else(failed),
-                Err(_) if has_stall() => {
-                    return check_here(host_state()).await.unwrap_or_else(failed);
-                }
+                Ok(response) => return Some(response),
+                Err(_) if server.look_for_stalls() => return None,
                 Err(_) => {}
             }
         }
     }
-}
 
-impl Running {
-    fn free_worker(&self) -> Option<(&Handle, Arc<WorkerStats>)> {
-        let now = self.server.now();
-        let mut workers = self.runtimes.iter().zip(&self.server.workers);
-        let (runtime, stats) = workers.find(|(_, stats)| !stats.is_stalled(now))?;
-        Some((runtime, Arc::clone(stats)))
+    fn host_state(&self) -> HostState {
+        self.server.get().and_then(|server| server.host_state()).unwrap_or_default()
     }
 }
 

@@ -1,8 +1,8 @@
 //! The overload lane: one response for each connection that no worker can take.
 //!
 //! A health check must get through when all connections are in use or all workers are blocked, or an
-//! orchestrator would replace a process that is merely busy. So such a connection is accepted, gets
-//! one response on the accepting thread, and is closed.
+//! orchestrator would replace a process that is merely busy. So such a connection gets one response
+//! on the accepting thread, and is closed. The server decides which connections come here.
 
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream};
@@ -10,13 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use accountservice_host::Handler;
+use tokio::runtime::Handle;
 use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, timeout_at};
 
 use crate::connection;
 use crate::context::ConnectionContext;
 use crate::deadline::{ConnectionState, Deadline};
-use crate::state::{ConnectionPermit, ServerState, WorkerStats};
+use crate::state::ServerState;
+use crate::worker::Worker;
 
 /// How long a connection keeps its slot while others wait. A request usually comes with the
 /// connection. Silent connections in front of a probe are through in a fraction of a second.
@@ -29,38 +31,44 @@ struct Slot {
 }
 
 pub(crate) struct Overload<H> {
-    server: Arc<ServerState>,
-    handler: Arc<H>,
-    stats: Arc<WorkerStats>,
+    server: Arc<ServerState<H>>,
+    /// The accepting thread.
+    worker: Arc<Worker>,
     /// The oldest first.
     slots: VecDeque<Slot>,
 }
 
 impl<H: Handler> Overload<H> {
-    pub(crate) fn new(server: &Arc<ServerState>, handler: &Arc<H>) -> Self {
-        Self {
-            server: Arc::clone(server),
-            handler: Arc::clone(handler),
-            stats: Arc::default(),
-            slots: VecDeque::new(),
-        }
+    pub(crate) fn new(server: &Arc<ServerState<H>>) -> Self {
+        let worker = Arc::new(Worker::new(Handle::current()));
+        Self { server: Arc::clone(server), worker, slots: VecDeque::new() }
     }
 
     /// Open connections.
     pub(crate) fn open(&self) -> usize {
-        self.stats.open()
+        self.worker.open()
+    }
+
+    /// Serves one request of the connection, as soon as there is a slot.
+    pub(crate) async fn serve(&mut self, stream: TcpStream, peer: SocketAddr) {
+        self.free_slot().await;
+        self.server.exchanges.observer().connection_rejected();
+        let context = ConnectionContext::new(&self.server, &self.worker, peer, true);
+        let deadline = Arc::clone(&context.deadline);
+        let task = tokio::spawn(connection::serve(context, stream)).abort_handle();
+        self.slots.push_back(Slot { since: Instant::now(), deadline, task });
     }
 
     /// Waits for a free slot. If necessary, the oldest connection is closed, but only after it has
     /// had the time to be served: under constant arrival none would be otherwise.
-    pub(crate) async fn free_slot(&mut self) {
-        // Connections that have just come in run before the next accept, and once more before one
-        // is closed: on a busy machine time passes in which this thread does not run.
+    async fn free_slot(&mut self) {
+        // Earlier connections run first, and once more before one is closed: on a busy machine time
+        // passes in which this thread does not run.
         yield_now().await;
         while self.is_full() {
             let Some(oldest) = self.slots.front() else { return };
-            let slot_end = oldest.since + SLOT_TIMEOUT;
-            if timeout_at(slot_end, self.server.connection_closed()).await.is_ok() {
+            let closed = self.server.connection_closed.notified();
+            if timeout_at(oldest.since + SLOT_TIMEOUT, closed).await.is_ok() {
                 continue;
             }
             yield_now().await;
@@ -70,17 +78,6 @@ impl<H: Handler> Overload<H> {
                 oldest.task.abort();
             }
         }
-    }
-
-    /// Serves one request of the connection.
-    pub(crate) fn serve(&mut self, stream: TcpStream, peer: SocketAddr) {
-        self.server.exchanges.observer().connection_rejected();
-        let permit = ConnectionPermit::new(&self.stats, &self.server);
-        let context = ConnectionContext::new(&self.server, &self.handler, &self.stats, peer, true);
-        let deadline = Arc::clone(&context.deadline);
-        let task =
-            tokio::spawn(connection::serve(Arc::new(context), stream, permit)).abort_handle();
-        self.slots.push_back(Slot { since: Instant::now(), deadline, task });
     }
 
     /// A connection that has its response and stays open does not keep its slot.

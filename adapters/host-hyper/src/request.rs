@@ -1,4 +1,6 @@
 //! One request of a connection: the rules of HTTP/1.1, the body, and the exchange with the handler.
+//!
+//! hyper calls it for each head that it could parse, and responds itself to those that it could not.
 
 use std::convert::Infallible;
 use std::pin::pin;
@@ -18,13 +20,11 @@ use tokio::time::timeout;
 use crate::ServerConfig;
 use crate::context::ConnectionContext;
 
-/// Why a request does not reach the handler.
-enum Rejection {
-    BadRequest(&'static str),
-    TooLarge,
-    Timeout,
-    Overload,
-}
+/// Why a request does not reach the handler: a status, and the detail of the problem.
+type Rejection = (StatusCode, &'static str);
+
+const TOO_LARGE: Rejection =
+    (StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this service takes.");
 
 /// Responds to one request.
 ///
@@ -34,35 +34,32 @@ enum Rejection {
 pub(crate) fn respond<H: Handler>(
     context: Arc<ConnectionContext<H>>,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send {
-    async move {
-        let server = &*context.server;
-        let has_body = !request.body().is_end_stream();
-        context.deadline.request_started(has_body);
-        let exchange = Exchange::new(&server.exchanges, &request, Some(context.peer));
-        // RFC 9112, section 6.1: a proxy in front may see another end of a chunked body.
-        let is_last = has_body && request.headers().contains_key(TRANSFER_ENCODING);
-        let request = match validate_head(&request, has_body, context.is_overload) {
-            Ok(()) if has_body => match Box::pin(collect(request, &server.config)).await {
-                Ok(request) => request,
-                Err(rejection) => return Ok(rejection.respond(&context, exchange)),
-            },
-            Ok(()) => request.map(|_| Bytes::new()),
-            Err(rejection) => return Ok(rejection.respond(&context, exchange)),
-        };
-        let request = server.with_host_state(request);
-        let response = pin!(exchange.respond(&*context.handler, request));
-        let response = context.stats.watch(server, response).await;
-        Ok(complete(&context, response, is_last))
-    }
-}
-
-/// Has the connection send the response.
-fn complete<H>(
-    context: &ConnectionContext<H>,
-    mut response: Response<Bytes>,
-    is_last: bool,
-) -> Response<Full<Bytes>> {
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let server = &*context.server;
+    let has_body = !request.body().is_end_stream();
+    context.deadline.request_started(has_body);
+    let exchange = Exchange::new(&server.exchanges, &request, Some(context.peer));
+    // RFC 9112, section 6.1: a proxy in front may see another end of a chunked body.
+    let mut is_last = has_body && request.headers().contains_key(TRANSFER_ENCODING);
+    let admitted = match validate_head(&request, has_body) {
+        Ok(()) if context.is_overload && !asks_for_health(request.uri()) => Err(overloaded()),
+        Ok(()) if has_body => collect(request, &server.config).await.map_err(into_response),
+        Ok(()) => Ok(request.map(|_| Bytes::new())),
+        Err(rejection) => Err(into_response(rejection)),
+    };
+    let mut response = match admitted {
+        Ok(mut request) => {
+            if let Some(state) = server.host_state() {
+                request.extensions_mut().insert(state);
+            }
+            context.worker.watch(exchange.respond(&*server.handler, request)).await
+        }
+        Err(rejection) => {
+            // The rest of the request would be taken for the next one.
+            is_last = true;
+            exchange.reject(rejection)
+        }
+    };
     context.deadline.response_ready();
     if is_last || context.is_overload || context.server.is_closing() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
@@ -80,60 +77,36 @@ async fn collect(
 ) -> Result<Request<Bytes>, Rejection> {
     let (head, body) = request.into_parts();
     if body.size_hint().lower() > config.max_body as u64 {
-        return Err(Rejection::TooLarge);
+        return Err(TOO_LARGE);
     }
     match timeout(config.body_timeout, Limited::new(body, config.max_body).collect()).await {
         Ok(Ok(body)) => Ok(Request::from_parts(head, body.to_bytes())),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Rejection::TooLarge),
-        Ok(Err(_)) => Err(Rejection::BadRequest("The body is malformed or incomplete.")),
-        Err(_) => Err(Rejection::Timeout),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(TOO_LARGE),
+        Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "The body is malformed or incomplete.")),
+        Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "The body took too long.")),
     }
 }
 
-impl Rejection {
-    fn respond<H>(
-        self,
-        context: &ConnectionContext<H>,
-        exchange: Exchange<'_>,
-    ) -> Response<Full<Bytes>> {
-        let response = match self {
-            Self::BadRequest(detail) => problem(StatusCode::BAD_REQUEST, detail),
-            Self::TooLarge => problem(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "The body is larger than this service takes.",
-            ),
-            Self::Timeout => problem(StatusCode::REQUEST_TIMEOUT, "The body took too long."),
-            Self::Overload => overloaded(),
-        };
-        // The rest of the request would be taken for the next one.
-        complete(context, exchange.reject(response), true)
-    }
+fn into_response((status, detail): Rejection) -> Response<Bytes> {
+    problem(status, detail)
 }
 
-fn validate_head(
-    request: &Request<Incoming>,
-    has_body: bool,
-    is_overload: bool,
-) -> Result<(), Rejection> {
-    if !has_valid_host(request) {
-        return Err(Rejection::BadRequest("A request has exactly one valid Host."));
-    }
+fn validate_head(request: &Request<Incoming>, has_body: bool) -> Result<(), Rejection> {
     let uri = request.uri();
     // RFC 9112, section 3.2.3: the authority form is for CONNECT alone.
     let is_authority_form = uri.scheme().is_none() && uri.authority().is_some();
-    if is_authority_form && request.method() != Method::CONNECT {
-        return Err(Rejection::BadRequest("A request target begins with a slash."));
-    }
-    if !has_valid_target(uri) {
-        return Err(Rejection::BadRequest("The request target is not a URI of RFC 3986."));
-    }
-    if has_body && !has_known_coding(request) {
-        return Err(Rejection::BadRequest("The only transfer coding here is chunked, once."));
-    }
-    if is_overload && !asks_for_health(uri) {
-        return Err(Rejection::Overload);
-    }
-    Ok(())
+    let detail = if !has_valid_host(request) {
+        "A request has exactly one valid Host."
+    } else if is_authority_form && request.method() != Method::CONNECT {
+        "A request target begins with a slash."
+    } else if !has_valid_target(uri) {
+        "The request target is not a URI of RFC 3986."
+    } else if has_body && !has_known_coding(request) {
+        "The only transfer coding here is chunked, once."
+    } else {
+        return Ok(());
+    };
+    Err((StatusCode::BAD_REQUEST, detail))
 }
 
 /// `http::Uri` accepts user information, backslashes and non-ASCII bytes, which other servers and

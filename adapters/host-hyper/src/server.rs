@@ -14,10 +14,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout
 use tracing::{debug, error, info, warn};
 
 use crate::ServerConfig;
-use crate::health_check::{HealthCheck, Running};
+use crate::connection;
+use crate::context::ConnectionContext;
+use crate::health_check::HealthCheck;
 use crate::overload::Overload;
 use crate::state::ServerState;
-use crate::worker::Workers;
+use crate::worker::WorkerThread;
 
 /// How long accepting pauses when the machine has no file descriptor or no memory for one more
 /// connection.
@@ -55,7 +57,7 @@ pub struct Server<H> {
     handler: Arc<H>,
     config: ServerConfig,
     observer: Arc<dyn Observer>,
-    running: Arc<OnceLock<Running>>,
+    started: Arc<OnceLock<Arc<ServerState<H>>>>,
 }
 
 impl<H: Handler> Server<H> {
@@ -66,7 +68,7 @@ impl<H: Handler> Server<H> {
             handler: Arc::new(handler),
             config: ServerConfig::default(),
             observer: Arc::new(()),
-            running: Arc::default(),
+            started: Arc::default(),
         }
     }
 
@@ -84,7 +86,7 @@ impl<H: Handler> Server<H> {
 
     /// A check of the server's health without a connection.
     pub fn health_check(&self) -> HealthCheck<H> {
-        HealthCheck { handler: Arc::clone(&self.handler), running: Arc::clone(&self.running) }
+        HealthCheck { handler: Arc::clone(&self.handler), server: Arc::clone(&self.started) }
     }
 
     /// Serves until `shutdown` completes. Then, in this order: health is 503 for the drain delay
@@ -97,15 +99,15 @@ impl<H: Handler> Server<H> {
     ///
     /// If a worker's thread or runtime cannot be created: never because of a client.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { listener, handler, config, observer, running } = self;
-        let server = Arc::new(ServerState::new(config, observer));
-        let workers = Workers::start(&server, &handler)?;
-        let started = Running { server: Arc::clone(&server), runtimes: workers.runtimes() };
-        running.set(started).unwrap_or_else(|_| unreachable!("a server is served once"));
-        let overload = Overload::new(&server, &handler);
-        // The workers drop the handler one by one when they end.
-        drop(handler);
-        let mut acceptor = Acceptor { server, workers, overload, warned_at: None };
+        let Self { listener, handler, config, observer, started } = self;
+        let config = config.bounded();
+        let threads = (0..config.workers.get()).map(WorkerThread::start);
+        let threads = threads.collect::<io::Result<Vec<_>>>()?;
+        let workers = threads.iter().map(|thread| Arc::clone(&thread.worker)).collect();
+        let server = Arc::new(ServerState::new(handler, config, observer, workers));
+        started.get_or_init(|| Arc::clone(&server));
+        let overload = Overload::new(&server);
+        let mut acceptor = Acceptor { server, threads, overload, warned_at: None };
 
         acceptor.accept_until(&listener, shutdown).await;
         acceptor.server.start_draining();
@@ -126,8 +128,8 @@ impl<H: Handler> Server<H> {
 
 /// Accepts connections and dispatches them.
 struct Acceptor<H> {
-    server: Arc<ServerState>,
-    workers: Workers<H>,
+    server: Arc<ServerState<H>>,
+    threads: Vec<WorkerThread>,
     overload: Overload<H>,
     warned_at: Option<Instant>,
 }
@@ -135,7 +137,6 @@ struct Acceptor<H> {
 impl<H: Handler> Acceptor<H> {
     async fn accept_until(&mut self, listener: &TcpListener, end: impl Future<Output = ()>) {
         let mut end = pin!(end);
-        let server = Arc::clone(&self.server);
         let mut looks = interval(STALL_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_failing = false;
@@ -143,9 +144,9 @@ impl<H: Handler> Acceptor<H> {
             let accepted = select! {
                 biased;
                 () = &mut end => return,
-                accepted = self.accept(listener) => accepted,
+                accepted = listener.accept() => accepted,
                 _ = looks.tick() => {
-                    server.look_for_stalls();
+                    self.server.look_for_stalls();
                     continue;
                 }
             };
@@ -155,7 +156,10 @@ impl<H: Handler> Acceptor<H> {
                         is_failing = false;
                         info!("Accepting connections again");
                     }
-                    self.dispatch(stream, peer);
+                    // A worker registers it with a runtime of its own.
+                    if let Ok(stream) = stream.into_std() {
+                        self.dispatch(stream, peer).await;
+                    }
                 }
                 Err(error) if concerns_one_connection(&error) => {
                     debug!("Lost a connection: {error}");
@@ -174,40 +178,30 @@ impl<H: Handler> Acceptor<H> {
         }
     }
 
-    /// Accepts the next connection, for the thread that will serve it.
-    async fn accept(&mut self, listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
-        if self.server.is_full() || self.workers.are_blocked() {
-            self.overload.free_slot().await;
-        }
-        let (stream, peer) = listener.accept().await?;
-        Ok((stream.into_std()?, peer))
-    }
-
-    fn dispatch(&mut self, stream: TcpStream, peer: SocketAddr) {
+    async fn dispatch(&mut self, stream: TcpStream, peer: SocketAddr) {
+        let server = &self.server;
         // The connection may be that of a probe.
-        self.server.look_for_stalls();
-        let rejected = if self.server.is_full() {
-            if self.warned_at.is_none_or(|warned_at| warned_at.elapsed() > WARNING_INTERVAL) {
-                let limit = self.server.config.max_connections;
-                warn!("{limit} connections are open, which is the limit: further ones get a 503");
-                self.warned_at = Some(Instant::now());
-            }
-            Err(stream)
-        } else {
-            self.workers.dispatch(stream, peer)
-        };
-        if let Err(stream) = rejected {
-            self.overload.serve(stream, peer);
+        server.look_for_stalls();
+        let is_full = server.is_full();
+        if let Some(worker) = server.free_worker().filter(|_| !is_full) {
+            let context = ConnectionContext::new(server, worker, peer, false);
+            worker.runtime.spawn(connection::serve(context, stream));
+            return;
         }
+        if is_full && self.warned_at.is_none_or(|warned_at| warned_at.elapsed() > WARNING_INTERVAL)
+        {
+            let limit = server.config.max_connections;
+            warn!("{limit} connections are open, which is the limit: further ones get a 503");
+            self.warned_at = Some(Instant::now());
+        }
+        self.overload.serve(stream, peer).await;
     }
 
     /// Closes the listener. Closing resets connections that are established and not accepted, so no
     /// new handshake may begin, and those under way complete first.
     async fn close(&mut self, listener: TcpListener) -> io::Result<()> {
         match SockRef::from(&listener).attach_filter(&DROP_NEW_HANDSHAKES) {
-            Ok(()) => {
-                self.accept_until(&listener, sleep(HANDSHAKE_TIMEOUT)).await;
-            }
+            Ok(()) => self.accept_until(&listener, sleep(HANDSHAKE_TIMEOUT)).await,
             Err(error) => debug!("Cannot hold back new connections while closing: {error}"),
         }
         let listener = listener.into_std()?;
@@ -215,7 +209,7 @@ impl<H: Handler> Acceptor<H> {
             match listener.accept() {
                 Ok((stream, peer)) => {
                     if stream.set_nonblocking(true).is_ok() {
-                        self.dispatch(stream, peer);
+                        self.dispatch(stream, peer).await;
                     }
                 }
                 Err(error) if concerns_one_connection(&error) => {}
@@ -226,13 +220,15 @@ impl<H: Handler> Acceptor<H> {
 
     /// Waits until all connections have ended that can, and ends the workers.
     async fn end(self) {
-        let Self { server, workers, overload, .. } = self;
-        while workers.open_and_running() + overload.open() > 0 {
+        let Self { server, threads, overload, .. } = self;
+        let open = || server.running_workers().map(|worker| worker.open()).sum::<usize>();
+        while open() + overload.open() > 0 {
             // A handler may begin to block meanwhile.
-            let _ = timeout(STALL_INTERVAL, server.connection_closed()).await;
+            let _ = timeout(STALL_INTERVAL, server.connection_closed.notified()).await;
         }
-        drop(overload);
-        workers.end().await;
+        for thread in threads {
+            thread.end().await;
+        }
     }
 }
 

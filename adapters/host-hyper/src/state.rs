@@ -1,47 +1,46 @@
-//! State that the threads of one server share.
+//! The state of one server, for all its threads: what it serves, its phase, and its connections.
+//!
+//! It decides nothing. The server changes the phase, connections count themselves.
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use accountservice_core::HostState;
 use accountservice_host::{Exchanges, Observer};
 use bytes::Bytes;
 use http::Request;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 use tracing::{error, info};
 
 use crate::ServerConfig;
-use crate::deadline::millis;
-
-/// A handler that blocks its thread for longer is taken for one that never returns: longer than any
-/// probe waits, so that a slow handler is not reported before the probe itself gives up.
-const STALLED_AFTER: Duration = Duration::from_secs(5);
+use crate::worker::{STALLED_AFTER, Worker};
 
 /// The state of one server.
-pub(crate) struct ServerState {
+pub(crate) struct ServerState<H> {
+    pub(crate) handler: Arc<H>,
     pub(crate) config: ServerConfig,
     pub(crate) exchanges: Exchanges,
-    pub(crate) workers: Box<[Arc<WorkerStats>]>,
-    started_at: Instant,
+    workers: Box<[Arc<Worker>]>,
     draining: AtomicBool,
     closing: AtomicBool,
     stalled: AtomicBool,
     closing_started: Notify,
-    connection_closed: Notify,
+    /// Notified when a connection has been closed.
+    pub(crate) connection_closed: Notify,
 }
 
-impl ServerState {
-    pub(crate) fn new(config: ServerConfig, observer: Arc<dyn Observer>) -> Self {
-        let config = config.bounded();
+impl<H> ServerState<H> {
+    pub(crate) fn new(
+        handler: Arc<H>,
+        config: ServerConfig,
+        observer: Arc<dyn Observer>,
+        workers: Box<[Arc<Worker>]>,
+    ) -> Self {
         Self {
+            handler,
             exchanges: Exchanges::new(config.max_body, observer),
-            workers: (0..config.workers.get()).map(|_| Arc::default()).collect(),
             config,
-            started_at: Instant::now(),
+            workers,
             draining: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             stalled: AtomicBool::new(false),
@@ -50,18 +49,20 @@ impl ServerState {
         }
     }
 
-    /// The moment from which all clocks of this server count.
-    pub(crate) fn started_at(&self) -> Instant {
-        self.started_at
+    /// Workers that no handler blocks.
+    pub(crate) fn running_workers(&self) -> impl Iterator<Item = &Arc<Worker>> {
+        self.workers.iter().filter(|worker| !worker.is_stalled())
     }
 
-    /// Connections that workers serve.
-    pub(crate) fn open(&self) -> usize {
-        self.workers.iter().map(|worker| worker.open()).sum()
+    /// The worker for the next connection; `None` if all are blocked.
+    pub(crate) fn free_worker(&self) -> Option<&Arc<Worker>> {
+        self.running_workers().min_by_key(|worker| worker.open())
     }
 
+    /// Workers serve as many connections as the limit allows.
     pub(crate) fn is_full(&self) -> bool {
-        self.open() >= self.config.max_connections
+        let open: usize = self.workers.iter().map(|worker| worker.open()).sum();
+        open >= self.config.max_connections
     }
 
     /// What the handler is told with each request; `None` if there is nothing to tell.
@@ -85,8 +86,7 @@ impl ServerState {
 
     /// Looks whether a handler blocks its thread, and remembers it for all requests.
     pub(crate) fn look_for_stalls(&self) -> bool {
-        let now = self.now();
-        let stalled = self.workers.iter().any(|worker| worker.is_stalled(now));
+        let stalled = self.workers.iter().any(|worker| worker.is_stalled());
         let known = self.stalled.swap(stalled, Ordering::Relaxed);
         match (known, stalled) {
             (false, true) => error!("A handler has not returned for {STALLED_AFTER:?}"),
@@ -117,72 +117,5 @@ impl ServerState {
         if !self.is_closing() {
             notified.await;
         }
-    }
-
-    /// Completes when a connection has been closed since the last call.
-    pub(crate) async fn connection_closed(&self) {
-        self.connection_closed.notified().await;
-    }
-
-    /// Milliseconds since the start.
-    pub(crate) fn now(&self) -> u64 {
-        millis(self.started_at.elapsed())
-    }
-}
-
-/// The load of one thread.
-#[derive(Default)]
-pub(crate) struct WorkerStats {
-    open: AtomicUsize,
-    /// When the handler was called that has not returned yet, in milliseconds since the start of the
-    /// server; 0 if there is none.
-    handling_since: AtomicU64,
-}
-
-impl WorkerStats {
-    pub(crate) fn open(&self) -> usize {
-        self.open.load(Ordering::Acquire)
-    }
-
-    /// Awaits a handler, and notes during each poll that it may block the thread.
-    pub(crate) async fn watch<F: Future>(
-        &self,
-        server: &ServerState,
-        mut handler: Pin<&mut F>,
-    ) -> F::Output {
-        poll_fn(|cx| {
-            self.handling_since.store(server.now().max(1), Ordering::Relaxed);
-            let poll = handler.as_mut().poll(cx);
-            self.handling_since.store(0, Ordering::Relaxed);
-            poll
-        })
-        .await
-    }
-
-    pub(crate) fn is_stalled(&self, now: u64) -> bool {
-        let since = self.handling_since.load(Ordering::Relaxed);
-        since != 0 && Duration::from_millis(now.saturating_sub(since)) >= STALLED_AFTER
-    }
-}
-
-/// Counts one open connection until it is dropped.
-pub(crate) struct ConnectionPermit {
-    stats: Arc<WorkerStats>,
-    server: Arc<ServerState>,
-}
-
-impl ConnectionPermit {
-    pub(crate) fn new(stats: &Arc<WorkerStats>, server: &Arc<ServerState>) -> Self {
-        stats.open.fetch_add(1, Ordering::AcqRel);
-        server.exchanges.observer().connection_opened();
-        Self { stats: Arc::clone(stats), server: Arc::clone(server) }
-    }
-}
-
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        self.stats.open.fetch_sub(1, Ordering::AcqRel);
-        self.server.exchanges.observer().connection_closed();
-        self.server.connection_closed.notify_one();
     }
 }

@@ -1,97 +1,86 @@
-//! The threads that serve connections, and the choice of a thread for each connection.
+//! A worker: a thread with a current-thread runtime, and the load of that thread.
 //!
-//! A worker is a thread with a current-thread runtime. It runs handlers in place: an embedded store
-//! answers in microseconds.
+//! It runs handlers in place, since an embedded store answers in microseconds. It does not choose
+//! connections: the server spawns them here.
 
+use std::future::poll_fn;
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use accountservice_host::Handler;
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
-use crate::connection;
-use crate::context::ConnectionContext;
-use crate::state::{ConnectionPermit, ServerState, WorkerStats};
+use crate::deadline::millis;
 
-/// All workers of one server.
-pub(crate) struct Workers<H> {
-    threads: Vec<Worker>,
-    server: Arc<ServerState>,
-    handler: Arc<H>,
-}
+/// A handler that blocks its thread for longer is taken for one that never returns: longer than any
+/// probe waits, so that a slow handler is not reported before the probe itself gives up.
+pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(5);
 
-struct Worker {
-    runtime: Handle,
-    stats: Arc<WorkerStats>,
-    /// Dropped to end the thread.
-    running: oneshot::Sender<()>,
-    /// Completes when the thread has dropped its connections, and with them the handler.
-    ended: oneshot::Receiver<()>,
-}
-
-impl<H: Handler> Workers<H> {
-    pub(crate) fn start(server: &Arc<ServerState>, handler: &Arc<H>) -> io::Result<Self> {
-        let workers = server.workers.iter().enumerate();
-        let workers = workers.map(|(number, stats)| Worker::start(number, stats));
-        Ok(Self {
-            threads: workers.collect::<io::Result<_>>()?,
-            server: Arc::clone(server),
-            handler: Arc::clone(handler),
-        })
-    }
-
-    /// The runtimes of the workers, in the order of their stats in the server state.
-    pub(crate) fn runtimes(&self) -> Vec<Handle> {
-        self.threads.iter().map(|worker| worker.runtime.clone()).collect()
-    }
-
-    /// Hands the connection to the worker with the fewest, or returns it if all are blocked.
-    pub(crate) fn dispatch(&self, stream: TcpStream, peer: SocketAddr) -> Result<(), TcpStream> {
-        let now = self.server.now();
-        let free = self.threads.iter().filter(|worker| !worker.stats.is_stalled(now));
-        let Some(worker) = free.min_by_key(|worker| worker.stats.open()) else {
-            return Err(stream);
-        };
-        let permit = ConnectionPermit::new(&worker.stats, &self.server);
-        let context =
-            ConnectionContext::new(&self.server, &self.handler, &worker.stats, peer, false);
-        worker.runtime.spawn(connection::serve(Arc::new(context), stream, permit));
-        Ok(())
-    }
-
-    /// Whether no worker can serve a connection.
-    pub(crate) fn are_blocked(&self) -> bool {
-        let now = self.server.now();
-        self.threads.iter().all(|worker| worker.stats.is_stalled(now))
-    }
-
-    /// Connections that can still come to an end: those of workers that are not blocked.
-    pub(crate) fn open_and_running(&self) -> usize {
-        let now = self.server.now();
-        let running = self.threads.iter().filter(|worker| !worker.stats.is_stalled(now));
-        running.map(|worker| worker.stats.open()).sum()
-    }
-
-    /// Ends all threads that are not blocked, and waits until they have dropped the handler.
-    pub(crate) async fn end(self) {
-        let now = self.server.now();
-        for Worker { running, ended, stats, .. } in self.threads {
-            drop(running);
-            if !stats.is_stalled(now) {
-                // An error states that the thread has ended, too.
-                let _ = ended.await;
-            }
-        }
-    }
+/// The runtime of a thread, and the load of the thread.
+pub(crate) struct Worker {
+    pub(crate) runtime: Handle,
+    /// Connections that it serves.
+    pub(crate) open: AtomicUsize,
+    started_at: Instant,
+    /// When the handler was called that has not returned yet, in milliseconds since the start; 0 if
+    /// there is none.
+    handling_since: AtomicU64,
 }
 
 impl Worker {
-    fn start(number: usize, stats: &Arc<WorkerStats>) -> io::Result<Self> {
+    pub(crate) fn new(runtime: Handle) -> Self {
+        Self {
+            runtime,
+            open: AtomicUsize::new(0),
+            started_at: Instant::now(),
+            handling_since: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// Awaits a handler, and notes during each poll that it may block the thread.
+    pub(crate) async fn watch<F: Future>(&self, handler: F) -> F::Output {
+        let mut handler = pin!(handler);
+        poll_fn(|cx| {
+            self.handling_since.store(self.now().max(1), Ordering::Relaxed);
+            let poll = handler.as_mut().poll(cx);
+            self.handling_since.store(0, Ordering::Relaxed);
+            poll
+        })
+        .await
+    }
+
+    /// Whether a handler blocks the thread.
+    pub(crate) fn is_stalled(&self) -> bool {
+        let since = self.handling_since.load(Ordering::Relaxed);
+        since != 0 && Duration::from_millis(self.now().saturating_sub(since)) >= STALLED_AFTER
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.started_at.elapsed())
+    }
+}
+
+/// Runs a worker until it is dropped.
+pub(crate) struct WorkerThread {
+    pub(crate) worker: Arc<Worker>,
+    running: oneshot::Sender<()>,
+    /// Completes when the thread has dropped its connections.
+    ended: oneshot::Receiver<()>,
+}
+
+impl WorkerThread {
+    pub(crate) fn start(number: usize) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
+        let worker = Arc::new(Worker::new(runtime.handle().clone()));
         let (running, stopped) = oneshot::channel::<()>();
         let (end, ended) = oneshot::channel();
         thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
@@ -100,6 +89,15 @@ impl Worker {
             drop(runtime);
             let _ = end.send(());
         })?;
-        Ok(Self { runtime: handle, stats: Arc::clone(stats), running, ended })
+        Ok(Self { worker, running, ended })
+    }
+
+    /// Ends the thread. A blocked one is not waited for.
+    pub(crate) async fn end(self) {
+        drop(self.running);
+        if !self.worker.is_stalled() {
+            // An error states that the thread has ended, too.
+            let _ = self.ended.await;
+        }
     }
 }
