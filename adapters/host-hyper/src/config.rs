@@ -1,13 +1,10 @@
-//! The limits and timeouts of a server.
+//! The limits and timeouts of a server, with their defaults. The files beside this one apply them.
 
 use std::num::NonZeroUsize;
 use std::thread;
 use std::time::Duration;
 
-/// Clocks have an end: a deadline cannot be `Duration::MAX` away.
-const A_YEAR: Duration = Duration::from_hours(365 * 24);
-
-/// Limits and timeouts of a server. Timeouts above a year count as a year.
+/// Limits and timeouts of a server. A timeout may be as long as `Duration::MAX`.
 #[derive(Clone, Debug)]
 pub struct ServerConfig {
     /// Threads that serve connections. Default: one per core.
@@ -32,22 +29,6 @@ pub struct ServerConfig {
     pub drain_delay: Duration,
     /// From the closing of the listener to the end of the last connection. Default: 4 s.
     pub shutdown_timeout: Duration,
-}
-
-impl ServerConfig {
-    /// The same with timeouts that a clock can reach.
-    pub(crate) fn bounded(self) -> Self {
-        Self {
-            header_timeout: self.header_timeout.min(A_YEAR),
-            body_timeout: self.body_timeout.min(A_YEAR),
-            keep_alive_timeout: self.keep_alive_timeout.min(A_YEAR),
-            drain_delay: self.drain_delay.min(A_YEAR),
-            shutdown_timeout: self.shutdown_timeout.min(A_YEAR),
-            max_head: self.max_head.max(8 << 10),
-            overload_slots: self.overload_slots.max(1),
-            ..self
-        }
-    }
 }
 
 impl Default for ServerConfig {

@@ -1,7 +1,7 @@
 //! One connection: its own hyper, its own parser, from the first byte to the last.
 //!
-//! Nothing here outlives the connection, so no byte of one client can reach another. The worker or
-//! the overload lane that accepted the connection starts it.
+//! Nothing here outlives the connection, so no byte of one client can reach another. The server or
+//! the overload lane starts it.
 
 use std::error::Error;
 use std::future::poll_fn;
@@ -46,10 +46,12 @@ async fn drive<H: Handler>(
     let for_requests = Arc::clone(context);
     let service = service_fn(move |request| request::respond(Arc::clone(&for_requests), request));
     let ConnectionContext { server, deadline, .. } = &**context;
+    // hyper takes no less.
+    let max_head = server.config.max_head.max(8 << 10);
     let mut http = pin!(
         http1::Builder::new()
-            .max_buf_size(server.config.max_head)
-            .max_header_size(server.config.max_head)
+            .max_buf_size(max_head)
+            .max_header_size(max_head)
             // One flat write of head and body is cheaper than gathering two small ones.
             .writev(false)
             // A client that has ended its sending side still gets its responses.
@@ -58,7 +60,7 @@ async fn drive<H: Handler>(
             .serve_connection(socket, service)
     );
     let mut timer = pin!(sleep(server.config.header_timeout));
-    let mut closing = pin!(server.closing_started());
+    let mut closing = pin!(server.closing_started.notified());
     // Each is polled once to wake this task: every further poll has its cost.
     let (mut is_timer_set, mut waits_for_closing) = (false, false);
     let mut idle_until = None;
@@ -72,9 +74,9 @@ async fn drive<H: Handler>(
             Poll::Ready(result) => return Poll::Ready(result.map_err(Into::into)),
             Poll::Pending => {}
         }
-        if idle_until.is_none() && (server.is_closing() || !waits_for_closing) {
-            waits_for_closing = closing.as_mut().poll(cx).is_pending();
-            idle_until = (!waits_for_closing).then(|| Instant::now() + IDLE_WHILE_CLOSING);
+        if idle_until.is_none() {
+            waits_for_closing = waits_for_closing || closing.as_mut().poll(cx).is_pending();
+            idle_until = server.is_closing().then(|| Instant::now() + IDLE_WHILE_CLOSING);
         }
         loop {
             let mut due = deadline.due(&server.config);
@@ -87,10 +89,9 @@ async fn drive<H: Handler>(
                 timer.as_mut().reset(due);
                 is_timer_set = false;
             }
-            if is_timer_set && !timer.is_elapsed() {
-                return Poll::Pending;
+            if !is_timer_set || timer.is_elapsed() {
+                is_timer_set = timer.as_mut().poll(cx).is_pending();
             }
-            is_timer_set = timer.as_mut().poll(cx).is_pending();
             if is_timer_set {
                 return Poll::Pending;
             }

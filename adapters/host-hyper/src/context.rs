@@ -1,4 +1,4 @@
-//! One open connection, as its requests see it. Its existence is what counts it as open.
+//! What the requests of one connection share. A connection counts as open as long as this exists.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -14,6 +14,9 @@ use crate::ServerConfig;
 /// How long a client may be silent after the last response, before the connection is closed.
 const LINGER_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// Clocks have an end: a deadline cannot be `Duration::MAX` away.
+const A_YEAR: Duration = Duration::from_hours(365 * 24);
+
 /// The state of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -58,12 +61,8 @@ impl Deadline {
     }
 
     pub(crate) fn state(&self) -> ConnectionState {
-        match self.state.load(Ordering::Relaxed) {
-            0 => ConnectionState::Idle,
-            1 => ConnectionState::ReadingHead,
-            2 => ConnectionState::InFlight,
-            _ => ConnectionState::Closing,
-        }
+        use ConnectionState::{Closing, Idle, InFlight, ReadingHead};
+        [Idle, ReadingHead, InFlight, Closing][usize::from(self.state.load(Ordering::Relaxed))]
     }
 
     fn enter(&self, state: ConnectionState) {
@@ -133,7 +132,7 @@ impl Deadline {
         };
         let due = match self.due.load(Ordering::Relaxed) {
             0 => {
-                let due = millis(self.origin.elapsed() + timeout).max(1);
+                let due = millis(self.origin.elapsed() + timeout.min(A_YEAR)).max(1);
                 self.due.store(due, Ordering::Relaxed);
                 due
             }

@@ -33,7 +33,7 @@ struct Slot {
 pub(crate) struct Overload<H> {
     server: Arc<ServerState<H>>,
     /// The accepting thread.
-    worker: Arc<Worker>,
+    pub(crate) worker: Arc<Worker>,
     /// The oldest first.
     slots: VecDeque<Slot>,
 }
@@ -42,11 +42,6 @@ impl<H: Handler> Overload<H> {
     pub(crate) fn new(server: &Arc<ServerState<H>>) -> Self {
         let worker = Arc::new(Worker::new(Handle::current()));
         Self { server: Arc::clone(server), worker, slots: VecDeque::new() }
-    }
-
-    /// Open connections.
-    pub(crate) fn open(&self) -> usize {
-        self.worker.open()
     }
 
     /// Serves one request of the connection, as soon as there is a slot.
@@ -82,7 +77,7 @@ impl<H: Handler> Overload<H> {
 
     /// A connection that has its response and stays open does not keep its slot.
     fn is_full(&mut self) -> bool {
-        let slots = self.server.config.overload_slots;
+        let slots = self.server.config.overload_slots.max(1);
         self.slots.retain(|slot| !slot.task.is_finished());
         if self.slots.len() >= slots {
             self.slots.retain(|slot| {

@@ -41,11 +41,12 @@ pub(crate) fn respond<H: Handler>(
     let exchange = Exchange::new(&server.exchanges, &request, Some(context.peer));
     // RFC 9112, section 6.1: a proxy in front may see another end of a chunked body.
     let mut is_last = has_body && request.headers().contains_key(TRANSFER_ENCODING);
+    let rejected = |(status, detail)| problem(status, detail);
     let admitted = match validate_head(&request, has_body) {
         Ok(()) if context.is_overload && !asks_for_health(request.uri()) => Err(overloaded()),
-        Ok(()) if has_body => collect(request, &server.config).await.map_err(into_response),
+        Ok(()) if has_body => collect(request, &server.config).await.map_err(rejected),
         Ok(()) => Ok(request.map(|_| Bytes::new())),
-        Err(rejection) => Err(into_response(rejection)),
+        Err(rejection) => Err(rejected(rejection)),
     };
     let mut response = match admitted {
         Ok(mut request) => {
@@ -87,10 +88,6 @@ async fn collect(
     }
 }
 
-fn into_response((status, detail): Rejection) -> Response<Bytes> {
-    problem(status, detail)
-}
-
 fn validate_head(request: &Request<Incoming>, has_body: bool) -> Result<(), Rejection> {
     let uri = request.uri();
     // RFC 9112, section 3.2.3: the authority form is for CONNECT alone.
@@ -128,7 +125,8 @@ fn has_valid_host(request: &Request<Incoming>) -> bool {
             let host = host.as_bytes();
             host.is_empty()
                 || is_name_and_port(host)
-                || !host.contains(&b'@') && Authority::try_from(host).is_ok_and(has_valid_port)
+                || !host.contains(&b'@')
+                    && Authority::try_from(host).is_ok_and(|authority| has_valid_port(&authority))
         }
         (Some(_), Some(_)) => false,
     }
@@ -144,8 +142,7 @@ fn is_name_and_port(host: &[u8]) -> bool {
 }
 
 /// `http` accepts any text as a port. RFC 3986, section 3.2.3: digits, or none.
-#[expect(clippy::needless_pass_by_value, reason = "it is the signature that `is_ok_and` takes")]
-fn has_valid_port(authority: Authority) -> bool {
+fn has_valid_port(authority: &Authority) -> bool {
     let port = authority.as_str().strip_prefix(authority.host()).unwrap_or_default();
     port.strip_prefix(':').unwrap_or(port).bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -154,9 +151,6 @@ fn has_valid_port(authority: Authority) -> bool {
 /// codings for part of the body.
 fn has_known_coding(request: &Request<Incoming>) -> bool {
     let mut codings = request.headers().get_all(TRANSFER_ENCODING).iter();
-    match (codings.next(), codings.next()) {
-        (None, _) => true,
-        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked"),
-        (Some(_), Some(_)) => false,
-    }
+    codings.next().is_none_or(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
+        && codings.next().is_none()
 }

@@ -1,16 +1,20 @@
-//! The server: accepting connections, and stopping without losing one.
+//! The server: it accepts connections, chooses a worker for each, and stops without losing one.
+//!
+//! It reads no bytes of a client. A binary calls it with a listener, a handler and a shutdown signal.
 
 use std::io;
+use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::pin::pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use accountservice_host::{Handler, Observer};
 use socket2::{SockFilter, SockRef};
 use tokio::net::TcpListener;
 use tokio::select;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 use tracing::{debug, error, info, warn};
 
 use crate::ServerConfig;
@@ -54,10 +58,9 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_millis(50);
 /// ```
 pub struct Server<H> {
     listener: TcpListener,
-    handler: Arc<H>,
+    health: HealthCheck<H>,
     config: ServerConfig,
     observer: Arc<dyn Observer>,
-    started: Arc<OnceLock<Arc<ServerState<H>>>>,
 }
 
 impl<H: Handler> Server<H> {
@@ -65,10 +68,9 @@ impl<H: Handler> Server<H> {
     pub fn new(listener: TcpListener, handler: H) -> Self {
         Self {
             listener,
-            handler: Arc::new(handler),
+            health: HealthCheck { handler: Arc::new(handler), server: Arc::default() },
             config: ServerConfig::default(),
             observer: Arc::new(()),
-            started: Arc::default(),
         }
     }
 
@@ -86,7 +88,7 @@ impl<H: Handler> Server<H> {
 
     /// A check of the server's health without a connection.
     pub fn health_check(&self) -> HealthCheck<H> {
-        HealthCheck { handler: Arc::clone(&self.handler), server: Arc::clone(&self.started) }
+        self.health.clone()
     }
 
     /// Serves until `shutdown` completes. Then, in this order: health is 503 for the drain delay
@@ -99,28 +101,31 @@ impl<H: Handler> Server<H> {
     ///
     /// If a worker's thread or runtime cannot be created: never because of a client.
     pub async fn serve(self, shutdown: impl Future<Output = ()>) -> io::Result<()> {
-        let Self { listener, handler, config, observer, started } = self;
-        let config = config.bounded();
+        let Self { listener, health, config, observer } = self;
+        let ServerConfig { drain_delay, shutdown_timeout, .. } = config;
         let threads = (0..config.workers.get()).map(WorkerThread::start);
         let threads = threads.collect::<io::Result<Vec<_>>>()?;
         let workers = threads.iter().map(|thread| Arc::clone(&thread.worker)).collect();
-        let server = Arc::new(ServerState::new(handler, config, observer, workers));
-        started.get_or_init(|| Arc::clone(&server));
+        let server = Arc::new(ServerState::new(health.handler, config, observer, workers));
+        health.server.get_or_init(|| Arc::clone(&server));
         let overload = Overload::new(&server);
         let mut acceptor = Acceptor { server, threads, overload, warned_at: None };
 
         acceptor.accept_until(&listener, shutdown).await;
-        acceptor.server.start_draining();
-        let ServerConfig { drain_delay, shutdown_timeout, .. } = acceptor.server.config;
+        acceptor.server.draining.store(true, Ordering::Release);
         if !drain_delay.is_zero() {
             info!("Accepting connections for another {drain_delay:?}");
             acceptor.accept_until(&listener, sleep(drain_delay)).await;
         }
-        let shutdown_end = Instant::now() + shutdown_timeout;
+        let shutdown_end = sleep(shutdown_timeout);
         acceptor.server.start_closing();
         acceptor.close(listener).await?;
-        if timeout_at(shutdown_end, acceptor.end()).await.is_err() {
-            warn!("Gave up on requests that were still in flight after {shutdown_timeout:?}");
+        select! {
+            biased;
+            () = acceptor.end() => {}
+            () = shutdown_end => {
+                warn!("Gave up on requests that were still in flight after {shutdown_timeout:?}");
+            }
         }
         Ok(())
     }
@@ -137,23 +142,20 @@ struct Acceptor<H> {
 impl<H: Handler> Acceptor<H> {
     async fn accept_until(&mut self, listener: &TcpListener, end: impl Future<Output = ()>) {
         let mut end = pin!(end);
-        let mut looks = interval(STALL_INTERVAL);
-        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut is_failing = false;
         loop {
             let accepted = select! {
                 biased;
                 () = &mut end => return,
-                accepted = listener.accept() => accepted,
-                _ = looks.tick() => {
-                    self.server.look_for_stalls();
-                    continue;
-                }
+                accepted = timeout(STALL_INTERVAL, listener.accept()) => accepted,
+            };
+            let Ok(accepted) = accepted else {
+                self.server.look_for_stalls();
+                continue;
             };
             match accepted {
                 Ok((stream, peer)) => {
-                    if is_failing {
-                        is_failing = false;
+                    if mem::take(&mut is_failing) {
                         info!("Accepting connections again");
                     }
                     // A worker registers it with a runtime of its own.
@@ -165,8 +167,7 @@ impl<H: Handler> Acceptor<H> {
                     debug!("Lost a connection: {error}");
                 }
                 Err(error) => {
-                    if !is_failing {
-                        is_failing = true;
+                    if !mem::replace(&mut is_failing, true) {
                         error!("Cannot accept connections: {error}");
                     }
                     select! {
@@ -222,7 +223,7 @@ impl<H: Handler> Acceptor<H> {
     async fn end(self) {
         let Self { server, threads, overload, .. } = self;
         let open = || server.running_workers().map(|worker| worker.open()).sum::<usize>();
-        while open() + overload.open() > 0 {
+        while open() + overload.worker.open() > 0 {
             // A handler may begin to block meanwhile.
             let _ = timeout(STALL_INTERVAL, server.connection_closed.notified()).await;
         }

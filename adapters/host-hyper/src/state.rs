@@ -21,10 +21,12 @@ pub(crate) struct ServerState<H> {
     pub(crate) config: ServerConfig,
     pub(crate) exchanges: Exchanges,
     workers: Box<[Arc<Worker>]>,
-    draining: AtomicBool,
+    /// Handlers are told that the process is shutting down.
+    pub(crate) draining: AtomicBool,
     closing: AtomicBool,
     stalled: AtomicBool,
-    closing_started: Notify,
+    /// Notified once, when `is_closing` has become true.
+    pub(crate) closing_started: Notify,
     /// Notified when a connection has been closed.
     pub(crate) connection_closed: Notify,
 }
@@ -96,11 +98,6 @@ impl<H> ServerState<H> {
         stalled
     }
 
-    /// Tells handlers from now on that the process is shutting down.
-    pub(crate) fn start_draining(&self) {
-        self.draining.store(true, Ordering::Release);
-    }
-
     /// Has every connection complete its request and end.
     pub(crate) fn start_closing(&self) {
         self.closing.store(true, Ordering::Release);
@@ -109,13 +106,5 @@ impl<H> ServerState<H> {
 
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
-    }
-
-    /// Completes when connections have to end.
-    pub(crate) async fn closing_started(&self) {
-        let notified = self.closing_started.notified();
-        if !self.is_closing() {
-            notified.await;
-        }
     }
 }

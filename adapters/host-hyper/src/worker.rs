@@ -12,7 +12,7 @@ use std::thread;
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::deadline::millis;
@@ -72,32 +72,29 @@ impl Worker {
 /// Runs a worker until it is dropped.
 pub(crate) struct WorkerThread {
     pub(crate) worker: Arc<Worker>,
-    running: oneshot::Sender<()>,
-    /// Completes when the thread has dropped its connections.
-    ended: oneshot::Receiver<()>,
+    /// The thread drops its receiver after its connections.
+    running: mpsc::Sender<()>,
 }
 
 impl WorkerThread {
     pub(crate) fn start(number: usize) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let worker = Arc::new(Worker::new(runtime.handle().clone()));
-        let (running, stopped) = oneshot::channel::<()>();
-        let (end, ended) = oneshot::channel();
+        let (running, mut stopped) = mpsc::channel(1);
         thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-            // Completes with an error when the sender is dropped.
-            let _ = runtime.block_on(stopped);
+            runtime.block_on(stopped.recv());
             drop(runtime);
-            let _ = end.send(());
+            drop(stopped);
         })?;
-        Ok(Self { worker, running, ended })
+        Ok(Self { worker, running })
     }
 
     /// Ends the thread. A blocked one is not waited for.
     pub(crate) async fn end(self) {
-        drop(self.running);
+        // An error states that the thread has ended already.
+        let _ = self.running.try_send(());
         if !self.worker.is_stalled() {
-            // An error states that the thread has ended, too.
-            let _ = self.ended.await;
+            self.running.closed().await;
         }
     }
 }
