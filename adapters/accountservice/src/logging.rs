@@ -5,13 +5,13 @@
 
 use std::cell::Cell;
 use std::io;
-use std::panic;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use accountservice_process::log_panics;
 use tracing::level_filters::LevelFilter;
-use tracing::{error, warn};
+use tracing::warn;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::fmt;
 
@@ -47,11 +47,7 @@ pub(crate) fn start(format: LogFormat, level: LevelFilter) -> Log {
         LogFormat::Text => lines.with_ansi(false).init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
     }
-    panic::set_hook(Box::new(|panic| {
-        let text = panic.to_string();
-        let words: Vec<_> = text.split_whitespace().collect();
-        error!("{}", words.join(" "));
-    }));
+    log_panics();
     log
 }
 

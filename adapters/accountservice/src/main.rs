@@ -1,8 +1,6 @@
 //! The binary `accountservice`, the only package that knows hosts and stores: settings, store,
 //! handler, server, in this order.
 
-mod database;
-mod exit;
 mod logging;
 mod metrics;
 mod port;
@@ -12,20 +10,15 @@ mod store;
 mod watchdog;
 
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use crate::{exit::Exit, metrics::MetricsServer, port::Port, process::Shutdown};
-use crate::{settings::Settings, watchdog::Watchdog};
 use accountservice_host_hyper::Server;
-use accountservice_metrics::Metrics;
-use anyhow::Context;
+use accountservice_process::{Exit, Shutdown};
 use tracing::info;
 
+use crate::{metrics::MetricsServer, port::Port, settings::Settings};
+
 fn main() -> ExitCode {
-    match Settings::from_process() {
-        Ok(settings) => process::run(settings, serve),
-        Err(exit) => exit.report(),
-    }
+    process::run(Settings::from_process(), serve).report("accountservice")
 }
 
 async fn serve(settings: Settings) -> anyhow::Result<Exit> {
@@ -33,17 +26,15 @@ async fn serve(settings: Settings) -> anyhow::Result<Exit> {
     info!("Starting accountservice");
     // A port in use is found before the database is touched. Clients connect when it is filled.
     let port = Port::reserve(settings.address, settings.port)?;
-    let metrics_port = Port::reserve_optional(settings.address, settings.metrics_port)?;
+    let metrics = MetricsServer::reserve(&settings)?;
     let service = store::open(&settings, &mut shutdown).await?;
     let Some(service) = service else { return Ok(Exit::Stopped) };
-    let metrics = Arc::new(Metrics::new("accountservice", env!("CARGO_PKG_VERSION"))?);
-    let observer = metrics::observer(&metrics, metrics_port.is_some());
-    let (listener, port) = port.listen()?;
-    info!("Starting HTTP service at {port}");
-    let server = Server::new(listener, service).config(settings.server).observer(observer);
-    let metrics = MetricsServer::start(metrics_port, metrics, server.health_check())?;
-    let mut watchdog = Watchdog::new(shutdown, server.health_check(), settings.exit_when_unhealthy);
-    server.serve(watchdog.stop()).await.context("cannot serve")?;
-    metrics.end().await;
-    Ok(watchdog.exit())
+    let listener = port.listen("Starting HTTP service at")?;
+    let server =
+        Server::new(listener, service).config(settings.server).observer(metrics.observer());
+    let (health, mut exit) = (server.health_check(), Exit::Stopped);
+    let limit = settings.exit_when_unhealthy;
+    let end = async { exit = watchdog::end(&mut shutdown, &health, limit).await };
+    metrics.serve_beside(server.serve(end), health.clone()).await?;
+    Ok(exit)
 }

@@ -1,4 +1,4 @@
-//! The server of `/metrics`, on a port of its own.
+//! The server of `/metrics`, on a port of its own. What is counted is in `accountservice-metrics`.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -8,11 +8,12 @@ use std::time::Duration;
 use accountservice_host::Handler;
 use accountservice_host_hyper::{HealthCheck, Observer, Server, ServerConfig};
 use accountservice_metrics::Metrics;
+use anyhow::Context;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::port::Port;
+use crate::settings::Settings;
 
 /// More connections than there are scrapers.
 const MAX_CONNECTIONS: usize = 16;
@@ -24,23 +25,33 @@ pub(crate) const FILE_DESCRIPTORS: usize = MAX_CONNECTIONS + OVERLOAD_SLOTS + 6;
 /// How long a scrape in flight may take when the process stops.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Counting has a cost, so events are counted only if there is a server to show them.
-pub(crate) fn observer(metrics: &Arc<Metrics>, is_served: bool) -> Arc<dyn Observer> {
-    if is_served { Arc::clone(metrics) as _ } else { Arc::new(()) }
-}
-
-/// The server, if there is one.
-pub(crate) struct MetricsServer(Option<(oneshot::Sender<()>, JoinHandle<io::Result<()>>)>);
+/// The server, if there is a port for it.
+pub(crate) struct MetricsServer(Option<(Port, Arc<Metrics>)>);
 
 impl MetricsServer {
-    pub(crate) fn start<H: Handler>(
-        port: Option<Port>,
-        metrics: Arc<Metrics>,
-        health: HealthCheck<H>,
-    ) -> anyhow::Result<Self> {
-        let Some(port) = port else { return Ok(Self(None)) };
-        let (listener, port) = port.listen()?;
-        info!("Serving metrics at {port}");
+    pub(crate) fn reserve(settings: &Settings) -> anyhow::Result<Self> {
+        let Some(port) = settings.metrics_port else { return Ok(Self(None)) };
+        let port = Port::reserve(settings.address, port)?;
+        let metrics = Metrics::new("accountservice", env!("CARGO_PKG_VERSION"))?;
+        Ok(Self(Some((port, Arc::new(metrics)))))
+    }
+
+    /// Counting has a cost, so events are counted only if there is a server to show them.
+    pub(crate) fn observer(&self) -> Arc<dyn Observer> {
+        match &self.0 {
+            Some((_, metrics)) => Arc::clone(metrics) as _,
+            None => Arc::new(()),
+        }
+    }
+
+    /// Serves metrics for as long as `service` runs, whose health is one of them.
+    pub(crate) async fn serve_beside(
+        self,
+        service: impl Future<Output = io::Result<()>>,
+        health: HealthCheck<impl Handler>,
+    ) -> anyhow::Result<()> {
+        let Some((port, metrics)) = self.0 else { return service.await.context("cannot serve") };
+        let listener = port.listen("Serving metrics at")?;
         let config = ServerConfig {
             workers: NonZeroUsize::MIN,
             max_connections: MAX_CONNECTIONS,
@@ -48,28 +59,25 @@ impl MetricsServer {
             shutdown_timeout: SHUTDOWN_TIMEOUT,
             ..ServerConfig::default()
         };
-        let handler = move |request| {
+        let server = Server::new(listener, move |request| {
             let (metrics, health) = (Arc::clone(&metrics), health.clone());
-            async move {
-                let is_healthy = health.response().await.status().is_success();
-                metrics.respond(&request, is_healthy)
-            }
+            async move { metrics.respond(&request, health.response().await.status().is_success()) }
+        });
+        let (running, ended) = oneshot::channel::<()>();
+        let service = async {
+            let result = service.await;
+            drop(running);
+            result.context("cannot serve")
         };
-        let (end, ended) = oneshot::channel();
-        let serving = Server::new(listener, handler).config(config).serve(async {
-            // An error states that the sender is gone, which is as good.
+        let server = server.config(config).serve(async {
+            // An error states that the sender is gone, which is the end.
             let _ = ended.await;
         });
-        Ok(Self(Some((end, tokio::spawn(serving)))))
-    }
-
-    /// Ends the server. It drops the handler of the service then, so that the store can close.
-    pub(crate) async fn end(self) {
-        if let Some((end, server)) = self.0 {
-            drop(end);
-            if let Ok(Err(error)) = server.await {
+        let metrics = async {
+            if let Err(error) = server.await {
                 warn!("Cannot serve metrics: {error}");
             }
-        }
+        };
+        tokio::join!(service, metrics).0
     }
 }

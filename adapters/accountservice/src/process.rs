@@ -1,20 +1,17 @@
-//! What the process needs of the machine: a runtime, signals, its name and file descriptors.
-
-use std::process::ExitCode;
+//! What the process needs of the machine: a runtime, its name and file descriptors. `main` runs it.
 
 use accountservice_host_hyper::ServerConfig;
 // Linked in place of musl's memory functions, which are slower up to 1 KiB.
 #[cfg(all(target_arch = "x86_64", target_env = "musl"))]
 use accountservice_musl_memory as _;
+use accountservice_process::Exit;
 use anyhow::{Context, ensure};
 use nix::ifaddrs::getifaddrs;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::runtime::Builder;
 use tokio::select;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing::{info, warn};
 
-use crate::exit::Exit;
 use crate::logging;
 use crate::metrics::FILE_DESCRIPTORS;
 use crate::settings::Settings;
@@ -23,17 +20,22 @@ use crate::settings::Settings;
 /// runtime of the main thread are 13, with room to spare.
 const OTHER_DESCRIPTORS: usize = 32;
 
-/// Those 13, and one connection each below and above the limit.
-const MIN_DESCRIPTORS: usize = 15;
+/// Those 13, one connection each below and above the limit, and one that waits for a slot.
+const MIN_DESCRIPTORS: usize = 16;
 
 /// The descriptors of a worker's runtime.
 const DESCRIPTORS_PER_WORKER: usize = 4;
 
-/// Runs `serve` with a log, a runtime and all file descriptors that the system grants.
-pub(crate) fn run<F>(mut settings: Settings, serve: impl FnOnce(Settings) -> F) -> ExitCode
+/// Runs `serve` with a log, a runtime and all file descriptors that the system grants, unless there
+/// are no settings.
+pub(crate) fn run<F>(settings: Result<Settings, Exit>, serve: impl FnOnce(Settings) -> F) -> Exit
 where
     F: Future<Output = anyhow::Result<Exit>>,
 {
+    let mut settings = match settings {
+        Ok(settings) => settings,
+        Err(exit) => return exit,
+    };
     let log = logging::start(settings.log_format, settings.log_level);
     for ignored in &settings.ignored {
         info!("{ignored}");
@@ -54,37 +56,7 @@ where
         runtime.shutdown_background();
         exit
     };
-    exit().unwrap_or_else(|error| Exit::Failed(format!("{error:#}"))).report()
-}
-
-/// The signals that stop the process: SIGTERM, as from Docker, and SIGINT, as from Ctrl-C.
-pub(crate) struct Shutdown {
-    terminate: Signal,
-    interrupt: Signal,
-    is_requested: bool,
-}
-
-impl Shutdown {
-    /// Signals are heard from now on. A process with the id 1 would ignore them otherwise.
-    pub(crate) fn listen() -> anyhow::Result<Self> {
-        let listen = |kind| signal(kind).context("cannot listen for signals");
-        let terminate = listen(SignalKind::terminate())?;
-        let interrupt = listen(SignalKind::interrupt())?;
-        Ok(Self { terminate, interrupt, is_requested: false })
-    }
-
-    /// Completes when a signal has come, and at once after that.
-    pub(crate) async fn requested(&mut self) {
-        if self.is_requested {
-            return;
-        }
-        let name = select! {
-            _ = self.terminate.recv() => "SIGTERM",
-            _ = self.interrupt.recv() => "SIGINT",
-        };
-        info!("Stopping on {name}");
-        self.is_requested = true;
-    }
+    exit().unwrap_or_else(|error| Exit::Failed(format!("{error:#}")))
 }
 
 /// The first IPv4 address that is not a loopback address; else the host name. Looked up once, since

@@ -5,6 +5,7 @@ mod embedded;
 
 use accountservice_core::AccountService;
 use accountservice_host::Handler;
+use accountservice_process::Shutdown;
 #[cfg(feature = "native-db")]
 use accountservice_store_native_db::NativeDbStore;
 #[cfg(feature = "postgres")]
@@ -12,9 +13,8 @@ use accountservice_store_postgres::{PostgresStore, Settings as PostgresSettings}
 use bytes::Bytes;
 use http::{Request, Response};
 
-use crate::database::Database;
-use crate::process::{self, Shutdown};
-use crate::settings::Settings;
+use crate::process;
+use crate::settings::{Database, Settings};
 
 /// The service over the store that the setting `--database` names.
 pub(crate) enum Service {
@@ -54,6 +54,11 @@ pub(crate) async fn open(
                 let service = AccountService::new(store, served_by);
                 Service::Embedded(Box::new(service.with_testability(settings.testability)))
             })
+        }
+        #[cfg(not(feature = "native-db"))]
+        Database::File(path) => {
+            let path = path.display();
+            anyhow::bail!("{path}: this build has no embedded database (Cargo feature native-db)")
         }
         #[cfg(feature = "postgres")]
         Database::Postgres(url) => {

@@ -5,51 +5,37 @@ use std::time::Duration;
 
 use accountservice_host::Handler;
 use accountservice_host_hyper::HealthCheck;
+use accountservice_process::{Exit, Shutdown};
 use http::StatusCode;
 use tokio::select;
 use tokio::time::{Instant, sleep};
 use tracing::error;
 
-use crate::exit::Exit;
-use crate::process::Shutdown;
-
 /// How often health is asked for; sooner if the limit is short.
 const INTERVAL: Duration = Duration::from_millis(250);
 
-/// Waits for the reason to stop.
-pub(crate) struct Watchdog<H> {
-    shutdown: Shutdown,
-    health: HealthCheck<H>,
+/// Completes when a signal has come, or when the process has been unhealthy for `limit`, if there is
+/// one.
+pub(crate) async fn end(
+    shutdown: &mut Shutdown,
+    health: &HealthCheck<impl Handler>,
     limit: Option<Duration>,
-    is_unhealthy: bool,
-}
-
-impl<H: Handler> Watchdog<H> {
-    /// Without a `limit` only a signal stops the process.
-    pub(crate) fn new(shutdown: Shutdown, health: HealthCheck<H>, limit: Option<Duration>) -> Self {
-        Self { shutdown, health, limit, is_unhealthy: false }
-    }
-
-    /// Completes when a signal has come, or when the process has been unhealthy for the limit.
-    pub(crate) async fn stop(&mut self) {
-        let Some(limit) = self.limit else { return self.shutdown.requested().await };
-        select! {
-            () = self.shutdown.requested() => {}
-            reason = unhealthy_for(limit, &self.health) => {
-                error!("Stopping: /health has been 503 for {limit:?}: {reason}");
-                self.is_unhealthy = true;
-            }
+) -> Exit {
+    let Some(limit) = limit else {
+        shutdown.requested().await;
+        return Exit::Stopped;
+    };
+    select! {
+        () = shutdown.requested() => Exit::Stopped,
+        reason = unhealthy_for(limit, health) => {
+            error!("Stopping: /health has been 503 for {limit:?}: {reason}");
+            Exit::Unhealthy
         }
-    }
-
-    /// How the process ends.
-    pub(crate) fn exit(self) -> Exit {
-        if self.is_unhealthy { Exit::Unhealthy } else { Exit::Stopped }
     }
 }
 
 /// Completes with the body of `/health` when the process has been unhealthy for `limit`.
-async fn unhealthy_for<H: Handler>(limit: Duration, health: &HealthCheck<H>) -> String {
+async fn unhealthy_for(limit: Duration, health: &HealthCheck<impl Handler>) -> String {
     let interval = INTERVAL.min(limit / 4).max(Duration::from_millis(1));
     let mut unhealthy_since = None;
     loop {

@@ -12,11 +12,11 @@ use accountservice_core::response::{RouteName, json, method_not_allowed, not_fou
 use accountservice_core::{Health, HealthRoute};
 use accountservice_host_hyper::{Handler, Server};
 use accountservice_metrics::Metrics;
+use accountservice_process::Shutdown;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::select;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::info;
 
 struct Orders(Health);
@@ -43,7 +43,7 @@ impl Handler for Orders {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
     tracing_subscriber::fmt().init();
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut shutdown = Shutdown::listen()?;
     let address = |name, port: &str| format!("127.0.0.1:{}", env::var(name).unwrap_or(port.into()));
     let listener = TcpListener::bind(address("PORT", "8080")).await?;
     let for_metrics = TcpListener::bind(address("METRICS_PORT", "9090")).await?;
@@ -57,11 +57,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let (metrics, health) = (Arc::clone(&metrics), health.clone());
         async move { metrics.respond(&request, health.response().await.status().is_success()) }
     });
-    let shutdown = async {
-        select! { _ = tokio::signal::ctrl_c() => {}, _ = terminate.recv() => {} }
-    };
     select! {
-        result = server.serve(shutdown) => Ok(result?),
+        result = server.serve(shutdown.requested()) => Ok(result?),
         result = metrics_server.serve(pending()) => Ok(result?),
     }
 }

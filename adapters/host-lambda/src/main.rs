@@ -11,18 +11,18 @@ mod settings;
 mod tests;
 
 use std::ops::ControlFlow;
-use std::panic;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use accountservice_core::AccountService;
 use accountservice_host::{Exchange, Exchanges, Handler};
+use accountservice_process::{Exit, Shutdown, log_panics};
 use accountservice_store_native_db::NativeDbStore;
-use anyhow::{Context, Result};
+use anyhow::Result;
 use http::HeaderValue;
-use tokio::signal::unix::{SignalKind, signal};
-use tracing::{error, info, warn};
+use tracing::level_filters::LevelFilter;
+use tracing::{info, warn};
 
 use event::Invocation;
 use runtime::Runtime;
@@ -31,23 +31,21 @@ use settings::Settings;
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let Ok(address) = std::env::var("AWS_LAMBDA_RUNTIME_API") else {
-        eprintln!("bootstrap: AWS_LAMBDA_RUNTIME_API is not set, as Lambda sets it");
-        return ExitCode::FAILURE;
+        let error = "AWS_LAMBDA_RUNTIME_API is not set, as Lambda sets it";
+        return Exit::Failed(error.into()).report("bootstrap");
     };
     let mut runtime = Runtime::new(&address);
     let Err(error) = run(&mut runtime).await else { return ExitCode::SUCCESS };
-    eprintln!("bootstrap: {error:#}");
     // Lambda takes it before the first event only. It sees the exit status in any case.
     let _ = runtime.fail("init", &error).await;
-    ExitCode::FAILURE
+    Exit::Failed(format!("{error:#}")).report("bootstrap")
 }
 
 async fn run(runtime: &mut Runtime) -> Result<()> {
-    let settings = Settings::read(|name| std::env::var(name).ok())?;
-    start_log(&settings);
+    let settings = Settings::read(|name| std::env::var_os(name))?;
+    start_log(settings.log_level);
     info!("Starting accountservice");
-    // Signals are heard from now on.
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    let mut shutdown = Shutdown::listen()?;
     if let Err(error) = runtime.register_for_sigterm().await {
         warn!("There will be no SIGTERM: {error:#}");
     }
@@ -57,11 +55,7 @@ async fn run(runtime: &mut Runtime) -> Result<()> {
     let service =
         AccountService::new(store, settings.served_by).with_testability(settings.testability);
     let exchanges = Exchanges::new(settings.max_body, Arc::new(()));
-    let shutdown = async {
-        terminate.recv().await;
-        info!("Stopping on SIGTERM");
-    };
-    serve(runtime, &service, &exchanges, &settings.base_path, shutdown).await
+    serve(runtime, &service, &exchanges, &settings.base_path, shutdown.requested()).await
 }
 
 /// Responds to events, one after the other, until `shutdown` completes. An event that is no request
@@ -96,11 +90,8 @@ async fn serve(
 }
 
 /// JSON lines on standard output, written at once: the process stands still between two events.
-fn start_log(settings: &Settings) {
-    let log = tracing_subscriber::fmt().with_max_level(settings.log_level).with_target(false);
+fn start_log(level: LevelFilter) {
+    let log = tracing_subscriber::fmt().with_max_level(level).with_target(false);
     log.json().flatten_event(true).init();
-    panic::set_hook(Box::new(|panic| {
-        let text = panic.to_string();
-        error!("{}", text.split_whitespace().collect::<Vec<_>>().join(" "));
-    }));
+    log_panics();
 }

@@ -1,14 +1,17 @@
 //! Settings: every variable and default, once. Lambda passes no arguments to `bootstrap`.
 
-use std::fmt::Debug;
-use std::str::FromStr;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 
-use anyhow::{Result, ensure};
+use accountservice_process::{Exit, Program, Values, kind, read};
 use tracing::level_filters::LevelFilter;
+
+const PROGRAM: Program =
+    Program { name: "accountservice", version: env!("CARGO_PKG_VERSION"), about: "", notes: "" };
 
 /// What the service is to do.
 pub(crate) struct Settings {
-    pub(crate) database: String,
+    pub(crate) database: PathBuf,
     pub(crate) accounts: u64,
     pub(crate) testability: bool,
     pub(crate) served_by: String,
@@ -20,43 +23,32 @@ pub(crate) struct Settings {
 
 impl Settings {
     /// Reads the environment. Reports all bad values at once.
-    pub(crate) fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Self> {
-        let mut errors = Vec::new();
+    pub(crate) fn read(variable: impl Fn(&str) -> Option<OsString>) -> Result<Self, Exit> {
         // Each instance of a function has a log stream of its own.
-        let log_stream = variable("AWS_LAMBDA_LOG_STREAM_NAME").unwrap_or_else(|| "lambda".into());
-        let settings = Self {
-            // The one folder that is writable.
-            database: take(&variable, "DATABASE", "/tmp/accounts.db", &mut errors),
-            accounts: take(&variable, "ACCOUNTS", "100", &mut errors),
-            // It lets any client have the process replaced.
-            testability: take(&variable, "TESTABILITY", "false", &mut errors),
-            served_by: take(&variable, "SERVED_BY", &log_stream, &mut errors),
-            log_level: take(&variable, "LOG_LEVEL", "info", &mut errors),
-            max_body: take(&variable, "MAX_BODY", "65536", &mut errors),
-            base_path: take(&variable, "BASE_PATH", "", &mut errors),
-        };
-        if settings.database.contains("://") {
-            errors.push("ACCOUNTSERVICE_DATABASE: a path, not a URL".into());
-        }
-        ensure!(errors.is_empty(), "{}", errors.join("; "));
-        let base_path = settings.base_path.trim_matches('/');
-        let slash = if base_path.is_empty() { "" } else { "/" };
-        Ok(Self { base_path: format!("{slash}{base_path}"), ..settings })
+        let log_stream =
+            variable("AWS_LAMBDA_LOG_STREAM_NAME").and_then(|it| it.into_string().ok());
+        let log_stream = log_stream.unwrap_or_else(|| "lambda".into());
+        read(&PROGRAM, [], variable, |values| Self::take(values, &log_stream))
     }
-}
 
-/// Parses `ACCOUNTSERVICE_{name}`, or `default` where it is not set, empty or wrong.
-fn take<T: FromStr<Err: Debug>>(
-    variable: impl Fn(&str) -> Option<String>,
-    name: &str,
-    default: &str,
-    errors: &mut Vec<String>,
-) -> T {
-    let name = format!("ACCOUNTSERVICE_{name}");
-    let value = variable(&name).filter(|value| !value.is_empty());
-    let value = value.as_deref().unwrap_or(default);
-    value.parse().unwrap_or_else(|_| {
-        errors.push(format!("{name}={value} is not valid"));
-        default.parse().unwrap_or_else(|error| unreachable!("{default} is valid: {error:?}"))
-    })
+    fn take(values: &mut Values, log_stream: &str) -> Self {
+        let path = kind::new("PATH", "a path", |value: &OsStr| {
+            let is_url = value.to_string_lossy().contains("://");
+            if is_url { Err("a path, not a URL".into()) } else { Ok(PathBuf::from(value)) }
+        });
+        let base_path = values.take("base-path", kind::text("PATH"), "", "");
+        let base_path = base_path.trim_matches('/');
+        let slash = if base_path.is_empty() { "" } else { "/" };
+        Self {
+            // The one folder that is writable.
+            database: values.take_secret("database", path, "/tmp/accounts.db", ""),
+            accounts: values.take("accounts", kind::number("N", 0, Some(10_000_000)), "100", ""),
+            // It lets any client have the process replaced.
+            testability: values.take("testability", kind::boolean(), "false", ""),
+            served_by: values.take("served-by", kind::text("NAME"), log_stream, ""),
+            log_level: values.take("log-level", kind::log_level(), "info", ""),
+            max_body: values.take("max-body", kind::number("BYTES", 0, None), "65536", ""),
+            base_path: format!("{slash}{base_path}"),
+        }
+    }
 }

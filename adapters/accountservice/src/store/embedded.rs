@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use accountservice_process::Shutdown;
 use accountservice_store_native_db::{NativeDbStore, SeedOutcome};
 use anyhow::Context;
 use tracing::info;
-
-use crate::process::Shutdown;
 
 /// How often seeding says how far it is.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(2);

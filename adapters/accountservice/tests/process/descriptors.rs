@@ -80,7 +80,7 @@ fn clients_of_the_metrics_leave_file_descriptors_for_the_service() {
 #[test]
 fn with_the_fewest_file_descriptors_one_client_is_served() {
     let folder = Folder::new();
-    let mut service = Service::of(spawn_with(23, &folder, &["--workers=2"]));
+    let mut service = Service::of(spawn_with(24, &folder, &["--workers=2"]));
     for _ in 0..20 {
         eventually("a client is served", || try_get(&service, "/accounts/10000") == Some(200));
     }
@@ -90,13 +90,13 @@ fn with_the_fewest_file_descriptors_one_client_is_served() {
 #[test]
 fn with_fewer_file_descriptors_it_does_not_start() {
     let folder = Folder::new();
-    for descriptors in [5, 6, 10, 22] {
+    for descriptors in [5, 6, 10, 23] {
         let error = failure(spawn_with(descriptors, &folder, &["--workers=2"]), 1);
         assert_eq!(
             error,
             format!(
                 "accountservice: cannot serve with a limit of {descriptors} open files: \
-                 at least 23 are needed"
+                 at least 24 are needed"
             )
         );
     }

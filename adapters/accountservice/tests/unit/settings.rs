@@ -1,9 +1,11 @@
 //! Settings from given arguments and variables; the environment of this process is not read.
 
+use std::ffi::OsStr;
+
 use super::*;
 
 fn read(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings, Exit> {
-    Settings::read(Parser::from_args(arguments), |name| {
+    Settings::from(arguments.iter().map(OsString::from), |name| {
         let found = variables.iter().find(|(variable, _)| *variable == name);
         found.map(|(_, value)| OsString::from(value))
     })
@@ -147,7 +149,7 @@ fn a_path_need_not_be_utf_8_and_every_other_value_must_be() {
     let with = |flag: &str| {
         let mut argument = format!("--{flag}=").into_bytes();
         argument.push(0xff);
-        Settings::read(Parser::from_args([OsString::from_vec(argument)]), |_| None)
+        Settings::from([OsString::from_vec(argument)], |_| None)
     };
     let settings = with("database").unwrap_or_else(|exit| panic!("{}", text_of(exit)));
     assert_eq!(path(&settings).as_encoded_bytes(), [0xff]);
@@ -185,8 +187,8 @@ fn all_bad_settings_are_named_at_once_as_they_were_given() {
         [
             "--accounts 10000001: not a number from 0 to 10000000",
             "--database : not a path or a URL",
-            "--drain-delay -1s: not a time from 0s to 1day",
-            "--exit-when-unhealthy 0s: not a time from 1ms to 1day",
+            "--drain-delay -1s: not a time from 0s to 1day, such as 500ms or 10s",
+            "--exit-when-unhealthy 0s: not a time from 1ms to 1day, such as 500ms or 10s",
             "--log-format xml: not text or json",
             "--log-level off: not error, warn, info, debug or trace",
             "--max-body 1GiB: not a number from 0 to 1073741824",

@@ -93,11 +93,12 @@ async fn a_stuck_handler_is_a_reason_and_is_not_waited_for() {
         ..ServerConfig::default()
     };
     let server = Server::new(listener, stuck).config(config);
-    let shutdown = Shutdown::listen().expect("signals");
-    let mut watchdog =
-        Watchdog::new(shutdown, server.health_check(), Some(Duration::from_millis(500)));
+    let mut shutdown = Shutdown::listen().expect("signals");
+    let (health, mut exit) = (server.health_check(), None);
+    let limit = Some(Duration::from_millis(500));
     let start = Instant::now();
-    server.serve(watchdog.stop()).await.expect("served");
+    let end = async { exit = Some(end(&mut shutdown, &health, limit).await) };
+    server.serve(end).await.expect("served");
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
-    assert!(matches!(watchdog.exit(), Exit::Unhealthy));
+    assert!(matches!(exit, Some(Exit::Unhealthy)));
 }

@@ -15,7 +15,7 @@ fn each_event_becomes_its_request() {
         let (setting, event) = event.split_at(event.find('{').expect("JSON"));
         let base_path = setting.trim().strip_prefix("ACCOUNTSERVICE_BASE_PATH=");
         let settings = Settings::read(|name| {
-            base_path.filter(|_| name == "ACCOUNTSERVICE_BASE_PATH").map(str::to_owned)
+            base_path.filter(|_| name == "ACCOUNTSERVICE_BASE_PATH").map(Into::into)
         });
         let base_path = settings.expect("a base path").base_path;
         let request = Invocation::of(event.as_bytes(), &base_path).map(|it| render(&it));

@@ -71,9 +71,9 @@ fn bad_settings_are_reported_together_to_lambda_and_on_standard_error() {
         ("ACCOUNTSERVICE_DATABASE", "postgres://somewhere/accounts"),
         ("ACCOUNTSERVICE_LOG_LEVEL", ""),
     ]);
-    let expected = "ACCOUNTSERVICE_ACCOUNTS=many is not valid; \
-                    ACCOUNTSERVICE_TESTABILITY=perhaps is not valid; \
-                    ACCOUNTSERVICE_DATABASE: a path, not a URL";
+    let expected = "ACCOUNTSERVICE_DATABASE: a path, not a URL; \
+                    ACCOUNTSERVICE_ACCOUNTS=many: not a number from 0 to 10000000; \
+                    ACCOUNTSERVICE_TESTABILITY=perhaps: not true or false";
     let error = function.emulator.init_error().expect("an error of the initialisation");
     assert_eq!(error["errorMessage"], expected);
     let (status, errors) = function.process.wait();

@@ -1,25 +1,28 @@
-//! How the process ends: the exit status, and the text for the user.
+//! How a process ends: the exit status, and the text for the user. What is logged is not its concern.
 
+use std::error::Error;
+use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-/// The end of the process: its exit status, and a text for the user.
-pub(crate) enum Exit {
+/// The end of a process.
+#[derive(Debug)]
+pub enum Exit {
     /// A signal has come: 0.
     Stopped,
-    /// `--help` or `--version`: 0, the text on standard output.
+    /// A text was asked for, such as that of `--help`: 0, the text on standard output.
     Printed(String),
-    /// It cannot start or serve: 1.
+    /// It cannot start or serve: 1, the reason on standard error.
     Failed(String),
-    /// Bad usage: 2.
+    /// Bad usage: 2, the reason on standard error.
     BadUsage(String),
-    /// It was unhealthy for `--exit-when-unhealthy`, as the log says: 3.
+    /// It was unhealthy for too long, as the log says: 3.
     Unhealthy,
 }
 
 impl Exit {
     /// Prints the text, and returns the status.
-    pub(crate) fn report(self) -> ExitCode {
+    pub fn report(self, program: &str) -> ExitCode {
         let (status, error) = match self {
             Self::Stopped => return ExitCode::SUCCESS,
             Self::Printed(text) => {
@@ -31,10 +34,22 @@ impl Exit {
             Self::BadUsage(error) => (2, error),
             Self::Unhealthy => return ExitCode::from(3),
         };
-        let _ = writeln!(io::stderr(), "accountservice: {}", on_one_line(&error));
+        let _ = writeln!(io::stderr(), "{program}: {}", on_one_line(&error));
         ExitCode::from(status)
     }
 }
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Printed(text) | Self::Failed(text) | Self::BadUsage(text) => f.write_str(text),
+            Self::Stopped => f.write_str("stopped"),
+            Self::Unhealthy => f.write_str("unhealthy"),
+        }
+    }
+}
+
+impl Error for Exit {}
 
 /// A path or a value may contain line breaks and escape sequences: they are shown, not followed.
 fn on_one_line(text: &str) -> String {
