@@ -174,7 +174,7 @@ impl Values {
                 (None, Some(path)) => {
                     values.given.insert(flag, (format!("{file}="), contents(&path)?));
                 }
-                (Some(value), None) if is_service_link(&value) => {
+                (Some(value), None) if is_service_link(&value) && !is_secret => {
                     let value = value.to_string_lossy();
                     let reason = "Kubernetes and Docker links set it for a service of this name";
                     values

@@ -252,6 +252,15 @@ fn a_service_variable_of_kubernetes_is_ignored_and_named() {
 }
 
 #[test]
+fn a_service_variable_is_no_database_and_not_shown() {
+    assert_eq!(
+        failure(&[], &[("ACCOUNTSERVICE_DATABASE", "tcp://u:secret@10.96.0.1:5432")]),
+        "2: ACCOUNTSERVICE_DATABASE: tcp:// is no database here: use a path for an embedded \
+         database, or postgres://USER:PASSWORD@HOST/DATABASE"
+    );
+}
+
+#[test]
 fn an_ignored_variable_is_one_line_of_the_log() {
     let variables = [("ACCOUNTSERVICE_PORT", "tcp://\n\u{1b}[31mERROR")];
     let [line] = &settings(&[], &variables).ignored[..] else { panic!("one line") };
