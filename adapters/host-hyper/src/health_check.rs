@@ -53,7 +53,7 @@ impl<H: Handler> HealthCheck<H> {
         let worker = Arc::clone(server.free_worker().filter(|_| !server.look_for_stalls())?);
         let response = respond(Arc::clone(&self.handler), self.host_state());
         let runtime = worker.runtime.clone();
-        let mut check = runtime.spawn(async move { worker.watch(response).await });
+        let mut check = runtime.spawn(async move { worker.watch(pin!(response)).await });
         loop {
             match timeout(LOOK_INTERVAL, &mut check).await {
                 Ok(response) => return Some(response),

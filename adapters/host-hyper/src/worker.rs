@@ -5,7 +5,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
@@ -47,8 +47,7 @@ impl Worker {
     }
 
     /// Awaits a handler, and notes during each poll that it may block the thread.
-    pub(crate) async fn watch<F: Future>(&self, handler: F) -> F::Output {
-        let mut handler = pin!(handler);
+    pub(crate) async fn watch<F: Future>(&self, mut handler: Pin<&mut F>) -> F::Output {
         poll_fn(|cx| {
             self.handling_since.store(self.now().max(1), Ordering::Relaxed);
             let poll = handler.as_mut().poll(cx);
