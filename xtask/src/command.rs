@@ -142,7 +142,7 @@ impl Cmd {
     }
 
     pub(crate) fn command(&self) -> Result<Command> {
-        let args = self.args.iter().map(Arg::text).collect::<Option<Vec<_>>>();
+        let args: Option<Vec<_>> = self.args.iter().map(Arg::text).collect();
         let args = args.with_context(|| format!("`{self}` holds a shell variable"))?;
         let mut command = Command::new(&self.program);
         command.args(args).current_dir(self.folder.clone().map_or_else(root, Ok)?);

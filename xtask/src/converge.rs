@@ -70,7 +70,7 @@ fn look(asked: &Spec, progress: &mut Progress) -> Result<Option<Verdict>> {
     let service = Service::find(name)?.with_context(|| format!("the service {name} is gone"))?;
     let tasks = Task::of(name)?;
     progress.show(&service, &tasks);
-    let replicas = service.replicas().unwrap_or_default() as usize;
+    let replicas = service.spec.replicas()?.unwrap_or_default() as usize;
     Ok(match service.update_state() {
         "updating" | "rollback_started" => None,
         "paused" | "rollback_paused" => Some(Verdict::Paused),
@@ -88,8 +88,7 @@ fn look(asked: &Spec, progress: &mut Progress) -> Result<Option<Verdict>> {
 /// All replicas are what the service says and healthy, and no other is to run.
 fn is_done(service: &Service, tasks: &[Task], replicas: usize) -> bool {
     let mut wanted = tasks.iter().filter(|task| task.is_wanted());
-    wanted.clone().count() == replicas
-        && wanted.all(|task| task.is_up() && task.spec == service.spec.task_template)
+    wanted.clone().count() == replicas && wanted.all(|task| task.is_up() && task.is_of(service))
 }
 
 /// Waits until nothing is being updated, however it ends.

@@ -9,9 +9,9 @@ use serde::Serialize;
 
 use crate::arg::Arg;
 use crate::converge::{self, Verdict};
+use crate::desired::Facts;
 use crate::docker::{Node, docker, engine_is_local};
 use crate::exit::Exit;
-use crate::facts::Facts;
 use crate::interrupt::Interrupt;
 use crate::plan::Plan;
 use crate::preflight::{self, Found};
@@ -103,7 +103,7 @@ fn deploy(settings: &Settings, binaries: Option<&Path>, report: &mut Report) -> 
         }
         facts.current = Service::find(&settings.service)?;
     }
-    let plan = Plan::new(settings, &facts);
+    let plan = Plan::new(settings, &facts)?;
     plan.network.run()?;
     for step in &plan.stored {
         step.run()?;
@@ -145,11 +145,11 @@ fn update(
     report: &mut Report,
 ) -> Result<Exit> {
     for _ in 0..MOST_UPDATES {
-        let plan = Plan::new(settings, &facts);
+        let plan = Plan::new(settings, &facts)?;
         let changes: Vec<_> = match &facts.current {
             None => vec!["create".to_owned()],
             Some(current) => {
-                plan.changes(current).iter().map(|change| change.flag.to_string()).collect()
+                plan.changes(current)?.iter().map(|change| change.flag.to_string()).collect()
             }
         };
         let is_paused = facts.current.as_ref().is_some_and(Service::is_paused);
@@ -166,7 +166,7 @@ fn update(
             return Ok(finish(settings, report, verdict));
         }
         facts.current = Service::find(&settings.service)?;
-        let left = facts.current.as_ref().map(|current| plan.changes(current));
+        let left = facts.current.as_ref().map(|current| plan.changes(current)).transpose()?;
         if left.is_some_and(|left| left.is_empty()) {
             return Ok(finish(settings, report, verdict));
         }
@@ -186,7 +186,7 @@ fn bring_about(
     if verdict != Verdict::Converged && verdict != Verdict::Interrupted {
         converge::explain(&settings.service)?;
     }
-    if verdict != Verdict::Expired || !current.has_previous() {
+    if verdict != Verdict::Expired || current.previous_spec.is_none() {
         return Ok(verdict);
     }
     eprintln!("\nNo verdict within {}: rolling back.", settings.deadline);

@@ -1,20 +1,56 @@
 //! What the service is to be, as a table: each row has a flag of `docker service`, the value that the
-//! settings ask for, and how to read the present one. From it come the flags of a new service, the
-//! changes that make a present one the same, and the drift that `status` shows.
+//! settings ask for, and where Docker keeps the present one. From it come the flags of a new service,
+//! the changes that make a present one the same, and the drift that `status` shows. `plan` calls it.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;
 
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
 use crate::arg::Arg;
-use crate::facts::Facts;
-use crate::service::{IMAGE_LABEL, Port, Service, TmpfsOptions};
-use crate::settings::{EndpointMode, Settings};
+use crate::service::{FileReference, IMAGE_LABEL, Mount, Port, Service, TmpfsOptions, is_empty};
+use crate::settings::{Rollout, Settings};
+use crate::stored::Stored;
 use crate::units::Span;
 
 /// On the containers: how they are published, as Swarm does not write it into a task.
 const PUBLISH_LABEL: &str = "xtask.publish";
 
-type Read<T> = fn(&Service) -> T;
+/// What the settings do not say: it is known once the binaries are built and the engine is asked.
+pub(crate) struct Facts {
+    /// The image with its tag.
+    pub(crate) image: Arg,
+    /// What Swarm is told to run: see `plan::reference`.
+    pub(crate) reference: Arg,
+    pub(crate) stored: Vec<Stored>,
+    /// The service as it is now, if it is there.
+    pub(crate) current: Option<Service>,
+}
+
+/// What the plan leaves to Docker, should a person have changed it: what sets it back, and where it is.
+const DEFAULTS: [(&str, &str); 17] = [
+    ("--user=", "ContainerSpec/User"),
+    ("--workdir=", "ContainerSpec/Dir"),
+    ("--hostname=", "ContainerSpec/Hostname"),
+    ("--entrypoint=", "ContainerSpec/Command"),
+    ("--args=", "ContainerSpec/Args"),
+    ("--stop-signal=", "ContainerSpec/StopSignal"),
+    ("--tty=false", "ContainerSpec/TTY"),
+    ("--health-cmd=", "ContainerSpec/Healthcheck/Test"),
+    ("--health-interval=0s", "ContainerSpec/Healthcheck/Interval"),
+    ("--health-timeout=0s", "ContainerSpec/Healthcheck/Timeout"),
+    ("--health-retries=0", "ContainerSpec/Healthcheck/Retries"),
+    ("--health-start-period=0s", "ContainerSpec/Healthcheck/StartPeriod"),
+    ("--reserve-cpu=0", "Resources/Reservations/NanoCPUs"),
+    ("--reserve-memory=0", "Resources/Reservations/MemoryBytes"),
+    ("--replicas-max-per-node=0", "Placement/MaxReplicas"),
+    ("--restart-max-attempts=0", "RestartPolicy/MaxAttempts"),
+    ("--restart-window=0s", "RestartPolicy/Window"),
+];
 
 pub(crate) struct Desired {
     values: Vec<Value>,
@@ -23,21 +59,22 @@ pub(crate) struct Desired {
 
 /// A setting with one value.
 struct Value {
-    flag: &'static str,
+    flag: String,
     wanted: Arg,
-    now: Box<dyn Fn(&Service) -> String>,
-    /// Docker's default; only a service that has another value is given it.
-    is_default: bool,
+    /// Where Docker keeps it in the spec.
+    path: String,
+    /// Makes of what is there the text that the flag takes.
+    read: fn(&Json) -> Result<String>,
 }
 
 /// A setting with any number of values.
 struct List {
     flag: &'static str,
     wanted: Vec<Item>,
-    now: Read<Vec<Item>>,
-    /// `--FLAG-add` replaces an item of the same key; else that has to be taken away first.
-    add_replaces: bool,
+    now: Box<ReadItems>,
 }
+
+type ReadItems = dyn Fn(&Service) -> Result<Vec<Item>>;
 
 struct Item {
     /// What `--FLAG-rm` takes.
@@ -54,9 +91,7 @@ pub(crate) struct Change {
 
 impl Desired {
     pub(crate) fn new(settings: &Settings, facts: &Facts) -> Self {
-        let mut values = values(settings, facts);
-        values.extend(defaults());
-        Self { values, lists: lists(settings, facts) }
+        Self { values: values(settings, facts), lists: lists(settings, facts) }
     }
 
     /// The flags of a new service. An image is an argument there and no flag.
@@ -75,22 +110,34 @@ impl Desired {
 
     /// All flags; those of lists with this ending.
     fn flags(&self, ending: fn(&str) -> Option<&'static str>) -> Vec<Arg> {
-        let values = self.values.iter().filter(|value| !value.is_default);
-        let values = values.filter(|value| ending(value.flag).is_some()).map(Value::argument);
+        let values = self.values.iter().filter(|value| ending(&value.flag).is_some());
         let lists = self.lists.iter().filter_map(|list| Some((list, ending(list.flag)?)));
         let lists = lists.flat_map(|(list, ending)| {
             list.wanted.iter().map(move |item| &*format!("{}{ending}=", list.flag) + &item.value)
         });
-        values.chain(lists).collect()
+        values.map(Value::argument).chain(lists).collect()
     }
 
     /// What makes this service the desired one; nothing if it is.
-    pub(crate) fn changes(&self, service: &Service) -> Vec<Change> {
-        let values = self.values.iter().filter_map(|value| {
-            let now = (value.now)(service);
-            (Arg::from(&*now) != value.wanted).then(|| Change { flag: value.argument(), now })
-        });
-        values.chain(self.lists.iter().flat_map(|list| list.changes(service))).collect()
+    pub(crate) fn changes(&self, service: &Service) -> Result<Vec<Change>> {
+        let mut changes = Vec::new();
+        for value in &self.values {
+            let now = (value.read)(service.spec.value(&value.path));
+            let now = now.with_context(|| format!("cannot understand {}", value.path))?;
+            if Arg::from(&*now) != value.wanted {
+                changes.push(Change { flag: value.argument(), now });
+            }
+        }
+        for (flag, path) in DEFAULTS {
+            let now = service.spec.value(&format!("/TaskTemplate/{path}"));
+            if !is_empty(now) {
+                changes.push(Change { flag: flag.into(), now: now.to_string() });
+            }
+        }
+        for list in &self.lists {
+            changes.extend(list.changes(&(list.now)(service)?));
+        }
+        Ok(changes)
     }
 }
 
@@ -101,8 +148,12 @@ impl Value {
 }
 
 impl List {
-    fn changes(&self, service: &Service) -> Vec<Change> {
-        let now = (self.now)(service);
+    /// `--FLAG-add` replaces an item of the same key; else that has to be taken away first.
+    fn add_replaces(&self) -> bool {
+        ["--label", "--container-label", "--mount", "--env"].contains(&self.flag)
+    }
+
+    fn changes(&self, now: &[Item]) -> Vec<Change> {
         let is_new = |item: &&Item| now.iter().all(|other| other.value != item.value);
         let added = self.wanted.iter().filter(is_new).map(|item| {
             let before = now.iter().find(|other| other.key == item.key);
@@ -114,7 +165,7 @@ impl List {
         let is_surplus = |item: &&Item| {
             let mut wanted = self.wanted.iter();
             wanted.all(|other| {
-                other.value != item.value && !(self.add_replaces && other.key == item.key)
+                other.value != item.value && !(self.add_replaces() && other.key == item.key)
             })
         };
         let removed = now.iter().filter(is_surplus).map(|item| Change {
@@ -127,77 +178,57 @@ impl List {
     }
 }
 
-fn value<T: Display + 'static>(flag: &'static str, wanted: impl Display, now: Read<T>) -> Value {
-    let now = Box::new(move |service: &Service| now(service).to_string());
-    Value { flag, wanted: wanted.to_string().into(), now, is_default: false }
-}
-
 fn values(settings: &Settings, facts: &Facts) -> Vec<Value> {
-    let mode = match settings.endpoint_mode {
-        EndpointMode::Vip => "vip",
-        EndpointMode::Dnsrr => "dnsrr",
+    type Row<'a> = (&'a str, &'a dyn Display, fn(&Json) -> Result<String>, &'a str);
+    fn table<const N: usize>(flags: &str, path: &str, rows: [Row<'_>; N]) -> [Value; N] {
+        rows.map(|(flag, wanted, read, key)| Value {
+            flag: format!("{flags}{flag}"),
+            wanted: wanted.to_string().into(),
+            path: format!("{path}{key}"),
+            read,
+        })
+    }
+    let rollout = |name: &str, path: &str, rollout: &Rollout, failure_action: &str| {
+        let rows: [Row<'_>; 6] = [
+            ("failure-action", &failure_action, plain, "FailureAction"),
+            ("order", &settings.order(rollout), plain, "Order"),
+            ("parallelism", &rollout.parallelism, plain, "Parallelism"),
+            ("delay", &rollout.delay, span, "Delay"),
+            ("monitor", &rollout.monitor, span, "Monitor"),
+            ("max-failure-ratio", &share(rollout.max_failure_ratio), ratio, "MaxFailureRatio"),
+        ];
+        table(name, path, rows)
     };
     let Settings { update, rollback, limits, restart, .. } = settings;
-    let cpu = cpus(Duration::from_secs_f64(limits.cpus));
-    let update_ratio = ratio(update.max_failure_ratio);
-    let rollback_ratio = ratio(rollback.max_failure_ratio);
-    vec![
-        // These leave the containers alone, the image apart.
-        Value {
-            wanted: facts.reference.clone(),
-            ..value("--image", "", |s| image(&s.container().image))
-        },
-        value("--replicas", settings.replicas, replicas),
-        value("--endpoint-mode", mode, |s| s.spec.endpoint_spec.mode.clone()),
-        value("--update-failure-action", "rollback", |s| s.update().failure_action.clone()),
-        value("--update-order", settings.order(update), |s| s.update().order.clone()),
-        value("--update-parallelism", update.parallelism, |s| s.update().parallelism),
-        value("--update-delay", update.delay, |s| span(s.update().delay)),
-        value("--update-monitor", update.monitor, |s| span(s.update().monitor)),
-        value("--update-max-failure-ratio", update_ratio, |s| ratio(s.update().max_failure_ratio)),
-        value("--rollback-failure-action", "pause", |s| s.rollback().failure_action.clone()),
-        value("--rollback-order", settings.order(rollback), |s| s.rollback().order.clone()),
-        value("--rollback-parallelism", rollback.parallelism, |s| s.rollback().parallelism),
-        value("--rollback-delay", rollback.delay, |s| span(s.rollback().delay)),
-        value("--rollback-monitor", rollback.monitor, |s| span(s.rollback().monitor)),
-        value("--rollback-max-failure-ratio", rollback_ratio, |s| {
-            ratio(s.rollback().max_failure_ratio)
-        }),
-        // These replace the containers.
-        value("--read-only", "true", |s| s.container().read_only),
-        value("--cap-drop", "ALL", capabilities),
-        value("--limit-memory", limits.memory.0, |s| s.task().resources.limits.memory_bytes),
-        value("--limit-cpu", cpu, |s| cpus(s.task().resources.limits.cpus())),
-        value("--limit-pids", limits.pids, |s| s.task().resources.limits.pids),
-        value("--restart-condition", "any", |s| s.task().restart_policy.condition.clone()),
-        value("--restart-delay", restart.delay, |s| span(s.task().restart_policy.delay)),
-        value("--stop-grace-period", restart.stop_grace, |s| span(s.container().stop_grace_period)),
-    ]
-}
-
-/// What the plan leaves to Docker, should a person have changed it.
-fn defaults() -> impl Iterator<Item = Value> {
-    let rows: [(&str, &str, Read<String>); 17] = [
-        ("--user", "", |s| s.container().user.clone()),
-        ("--workdir", "", |s| s.container().dir.clone()),
-        ("--hostname", "", |s| s.container().hostname.clone()),
-        ("--entrypoint", "", |s| s.container().command.join(" ")),
-        ("--args", "", |s| s.container().args.join(" ")),
-        ("--stop-signal", "", |s| s.container().stop_signal.clone()),
-        ("--tty", "false", |s| s.container().tty.to_string()),
-        ("--health-cmd", "", |s| s.container().healthcheck.test.join(" ")),
-        ("--health-interval", "0s", |s| span(s.container().healthcheck.interval)),
-        ("--health-timeout", "0s", |s| span(s.container().healthcheck.timeout)),
-        ("--health-retries", "0", |s| s.container().healthcheck.retries.to_string()),
-        ("--health-start-period", "0s", |s| span(s.container().healthcheck.start_period)),
-        ("--reserve-cpu", "0", |s| cpus(s.task().resources.reservations.cpus())),
-        ("--reserve-memory", "0", |s| s.task().resources.reservations.memory_bytes.to_string()),
-        ("--replicas-max-per-node", "0", |s| s.task().placement.max_replicas.to_string()),
-        ("--restart-max-attempts", "0", |s| s.task().restart_policy.max_attempts.to_string()),
-        ("--restart-window", "0s", |s| span(s.task().restart_policy.window)),
+    let endpoint_mode = settings.endpoint_mode.name();
+    // These leave the containers alone, the image apart.
+    let service: [Row<'_>; 2] = [
+        ("--replicas", &settings.replicas, plain, "Mode/Replicated/Replicas"),
+        ("--endpoint-mode", &endpoint_mode, plain, "EndpointSpec/Mode"),
     ];
-    rows.into_iter()
-        .map(|(flag, wanted, now)| Value { is_default: true, ..value(flag, wanted, now) })
+    // These replace the containers.
+    let task: [Row<'_>; 8] = [
+        ("--read-only", &true, plain, "ContainerSpec/ReadOnly"),
+        ("--cap-drop", &"ALL", capabilities, "ContainerSpec"),
+        ("--limit-memory", &limits.memory.0, plain, "Resources/Limits/MemoryBytes"),
+        ("--limit-cpu", &limits.cpus, cpus, "Resources/Limits/NanoCPUs"),
+        ("--limit-pids", &limits.pids, plain, "Resources/Limits/Pids"),
+        ("--restart-condition", &"any", plain, "RestartPolicy/Condition"),
+        ("--restart-delay", &restart.delay, span, "RestartPolicy/Delay"),
+        ("--stop-grace-period", &restart.stop_grace, span, "ContainerSpec/StopGracePeriod"),
+    ];
+    let image = Value {
+        flag: "--image".to_owned(),
+        wanted: facts.reference.clone(),
+        path: inside("Image"),
+        read: image,
+    };
+    let mut values = vec![image];
+    values.extend(table("", "/", service));
+    values.extend(rollout("--update-", "/UpdateConfig/", update, "rollback"));
+    values.extend(rollout("--rollback-", "/RollbackConfig/", rollback, "pause"));
+    values.extend(table("", "/TaskTemplate/", task));
+    values
 }
 
 fn lists(settings: &Settings, facts: &Facts) -> Vec<List> {
@@ -211,76 +242,98 @@ fn lists(settings: &Settings, facts: &Facts) -> Vec<List> {
         || "none".to_owned(),
         |port| format!("{}:{}/{}", port.published_port, port.target_port, port.publish_mode),
     );
-    let options = TmpfsOptions { size_bytes: settings.limits.data.0, mode: 0o1777 };
-    let data = mount("tmpfs", "", "/data", &options);
+    let label = pair((PUBLISH_LABEL, &published));
+    let size = settings.limits.data.0;
+    let data = format!("type=tmpfs,destination=/data,tmpfs-size={size},tmpfs-mode=1777");
+    let data = Item { key: "/data".into(), value: data.into() };
+    let constraints = texts(same)(settings.constraints.clone());
     let image = Item { key: IMAGE_LABEL.into(), value: &*format!("{IMAGE_LABEL}=") + &facts.image };
     let stored = |kind: &str| {
         let of_kind = facts.stored.iter().filter(move |stored| stored.kind == kind);
-        of_kind.map(|stored| Item::file(&stored.name, &stored.target)).collect()
+        of_kind.map(|stored| file(&stored.name, &stored.target)).collect()
     };
-    let replaced = |flag, wanted, now| List { flag, wanted, now, add_replaces: true };
-    let other = |flag, wanted, now| List { flag, wanted, now, add_replaces: false };
+    let none = Vec::new;
     vec![
-        replaced("--label", vec![image], |s| s.spec.labels.iter().map(pair).collect()),
-        replaced("--container-label", vec![pair((PUBLISH_LABEL, &published))], |s| {
-            s.container().labels.iter().map(pair).collect()
-        }),
-        replaced("--mount", vec![data], |s| {
-            let mounts = s.container().mounts.iter();
-            mounts.map(|m| mount(&m.kind, &m.source, &m.target, &m.tmpfs_options)).collect()
-        }),
-        replaced("--env", settings.container_environment().iter().map(pair).collect(), |s| {
-            let variables = s.container().env.iter();
-            variables.map(|text| pair(text.split_once('=').unwrap_or((text, "")))).collect()
-        }),
-        other("--network", same([&settings.network]), |s| same(&s.networks)),
-        other("--constraint", same(&settings.constraints), |s| {
-            same(&s.task().placement.constraints)
-        }),
-        other("--publish", port.iter().map(publish).collect(), |s| {
-            s.spec.endpoint_spec.ports.iter().map(publish).collect()
-        }),
-        other("--secret", stored("secret"), |s| {
-            let secrets = s.container().secrets.iter();
-            secrets.map(|one| Item::file(&(&*one.secret_name).into(), &one.file.name)).collect()
-        }),
-        other("--config", stored("config"), |s| {
-            let configs = s.container().configs.iter();
-            configs.map(|one| Item::file(&(&*one.config_name).into(), &one.file.name)).collect()
-        }),
+        list("--label", vec![image], "/Labels", pairs),
+        list("--container-label", vec![label], &inside("Labels"), pairs),
+        list("--mount", vec![data], &inside("Mounts"), each(mount)),
+        list("--env", pairs(settings.container_environment()), &inside("Env"), texts(variable)),
+        List {
+            flag: "--network",
+            wanted: vec![same(&settings.network)],
+            now: Box::new(|service| Ok(texts(same)(service.networks.clone()))),
+        },
+        list("--constraint", constraints, "/TaskTemplate/Placement/Constraints", texts(same)),
+        list("--publish", port.iter().map(publish).collect(), "/EndpointSpec/Ports", each(publish)),
+        list("--secret", stored("secret"), &inside("Secrets"), each(reference)),
+        list("--config", stored("config"), &inside("Configs"), each(reference)),
         // The plan has none of these.
-        other("--host", Vec::new(), |s| {
-            let entries = s.container().hosts.iter().filter_map(|entry| entry.split_once(' '));
-            same(entries.map(|(address, name)| format!("{name}:{address}")))
-        }),
-        other("--group", Vec::new(), |s| same(&s.container().groups)),
-        other("--sysctl", Vec::new(), |s| s.container().sysctls.iter().map(pair).collect()),
-        other("--dns", Vec::new(), |s| same(&s.container().dns_config.nameservers)),
-        other("--dns-search", Vec::new(), |s| same(&s.container().dns_config.search)),
-        other("--dns-option", Vec::new(), |s| same(&s.container().dns_config.options)),
+        list("--host", none(), &inside("Hosts"), texts(host)),
+        list("--group", none(), &inside("Groups"), texts(same)),
+        list("--sysctl", none(), &inside("Sysctls"), pairs),
+        list("--dns", none(), &inside("DNSConfig/Nameservers"), texts(same)),
+        list("--dns-search", none(), &inside("DNSConfig/Search"), texts(same)),
+        list("--dns-option", none(), &inside("DNSConfig/Options"), texts(same)),
     ]
 }
 
-impl Item {
-    fn file(name: &Arg, target: &str) -> Self {
-        Self { key: name.clone(), value: "source=" + name + &*format!(",target={target}") }
-    }
+/// The path of something in the spec of the containers.
+fn inside(key: &str) -> String {
+    format!("/TaskTemplate/ContainerSpec/{key}")
 }
 
-/// Items that are their own keys.
-fn same<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Vec<Item> {
-    let item = |text: T| Item { key: text.as_ref().into(), value: text.as_ref().into() };
-    texts.into_iter().map(item).collect()
+fn list<T: DeserializeOwned + Default + 'static>(
+    flag: &'static str,
+    wanted: Vec<Item>,
+    path: &str,
+    items: impl Fn(T) -> Vec<Item> + 'static,
+) -> List {
+    let path = path.to_owned();
+    List { flag, wanted, now: Box::new(move |service| Ok(items(service.spec.at(&path)?))) }
 }
 
-fn pair<K: AsRef<str>, V: AsRef<str>>((name, value): (K, V)) -> Item {
-    let (name, value) = (name.as_ref(), value.as_ref());
-    Item { key: name.into(), value: format!("{name}={value}").into() }
+fn texts(item: fn(&str) -> Item) -> impl Fn(Vec<String>) -> Vec<Item> {
+    move |all| all.iter().map(|text| item(text)).collect()
 }
 
-fn mount(kind: &str, source: &str, target: &str, options: &TmpfsOptions) -> Item {
+fn each<T>(item: fn(&T) -> Item) -> impl Fn(Vec<T>) -> Vec<Item> {
+    move |all| all.iter().map(item).collect()
+}
+
+fn reference(one: &FileReference) -> Item {
+    file(&one.name.as_str().into(), &one.file.name)
+}
+
+/// An item that is its own key.
+fn same(text: &str) -> Item {
+    Item { key: text.into(), value: text.into() }
+}
+
+fn pairs(all: BTreeMap<String, String>) -> Vec<Item> {
+    all.into_iter().map(pair).collect()
+}
+
+fn pair((name, value): (impl Display, impl Display)) -> Item {
+    Item { key: name.to_string().into(), value: format!("{name}={value}").into() }
+}
+
+fn variable(text: &str) -> Item {
+    pair(text.split_once('=').unwrap_or((text, "")))
+}
+
+/// Docker keeps an address and a name, and its flag takes them the other way round.
+fn host(entry: &str) -> Item {
+    let (address, name) = entry.split_once(' ').unwrap_or((entry, ""));
+    same(&format!("{name}:{address}"))
+}
+
+fn file(name: &Arg, target: &str) -> Item {
+    Item { key: name.clone(), value: "source=" + name + format!(",target={target}").into() }
+}
+
+fn mount(mount: &Mount) -> Item {
+    let Mount { kind, source, target, tmpfs_options: TmpfsOptions { size_bytes, mode } } = mount;
     let from = if source.is_empty() { String::new() } else { format!("source={source},") };
-    let TmpfsOptions { size_bytes, mode } = options;
     let value = format!(
         "type={kind},{from}destination={target},tmpfs-size={size_bytes},tmpfs-mode={mode:o}"
     );
@@ -293,31 +346,52 @@ fn publish(port: &Port) -> Item {
     Item { value: format!("published={published_port},{place}").into(), key: place.into() }
 }
 
-/// `docker service` adds a digest to a name, but not to an id.
-fn image(reference: &str) -> String {
-    reference.split_once('@').map_or(reference, |(name, _)| name).to_owned()
+/// A text, a number or a switch, as it is; nothing if there is none.
+fn plain(value: &Json) -> Result<String> {
+    Ok(match value {
+        Json::Null => String::new(),
+        Json::String(text) => text.clone(),
+        Json::Bool(_) | Json::Number(_) => value.to_string(),
+        Json::Array(_) | Json::Object(_) => bail!("{value} is not one value"),
+    })
 }
 
-fn replicas(service: &Service) -> String {
-    service.replicas().map_or_else(|| "global".to_owned(), |count| count.to_string())
+fn span(value: &Json) -> Result<String> {
+    nanoseconds(value).map(|time| Span(time).to_string())
 }
 
-fn capabilities(service: &Service) -> String {
-    let container = service.container();
-    let added = container.capability_add.iter().map(|name| format!("+{name}"));
-    container.capability_drop.iter().cloned().chain(added).collect::<Vec<_>>().join(",")
+/// Docker counts billionths of a processor: a second stands for one.
+fn cpus(value: &Json) -> Result<String> {
+    nanoseconds(value).map(|time| time.as_secs_f64().to_string())
 }
 
-fn span(nanoseconds: u64) -> String {
-    Span(Duration::from_nanos(nanoseconds)).to_string()
+/// Docker leaves 0 out.
+fn nanoseconds(value: &Json) -> Result<Duration> {
+    let count: Option<u64> = Deserialize::deserialize(value)?;
+    Ok(Duration::from_nanos(count.unwrap_or_default()))
 }
 
-/// Processors, counted in billionths as Docker does: a second stands for one.
-fn cpus(count: Duration) -> String {
-    count.as_secs_f64().to_string()
+fn ratio(value: &Json) -> Result<String> {
+    let ratio: Option<f64> = Deserialize::deserialize(value)?;
+    Ok(share(ratio.unwrap_or_default()))
 }
 
 /// Docker stores it in 32 bits.
-fn ratio(share: f64) -> String {
-    ((share * 1e6).round() / 1e6).to_string()
+fn share(ratio: f64) -> String {
+    ((ratio * 1e6).round() / 1e6).to_string()
+}
+
+/// `docker service` adds a digest to a name, but not to an id.
+fn image(value: &Json) -> Result<String> {
+    let reference = plain(value)?;
+    Ok(reference.split_once('@').map_or(&*reference, |(name, _)| name).to_owned())
+}
+
+fn capabilities(container: &Json) -> Result<String> {
+    let names = |key| -> Result<Vec<String>> {
+        let names = container.get(key).map(Deserialize::deserialize).transpose()?;
+        Ok(names.flatten().unwrap_or_default())
+    };
+    let added = names("CapabilityAdd")?.into_iter().map(|name| format!("+{name}"));
+    Ok(names("CapabilityDrop")?.into_iter().chain(added).collect::<Vec<_>>().join(","))
 }

@@ -8,11 +8,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use crate::arg::Arg;
+use crate::desired::Facts;
 use crate::dockerfile::dockerfile;
-use crate::facts::{Facts, Stored};
 use crate::plan::{self, Plan};
 use crate::service::Service;
 use crate::settings::Settings;
+use crate::stored::{self, Stored};
 use crate::workspace::root;
 
 const HEADER: &str = r"#!/bin/sh
@@ -102,17 +103,16 @@ fn script(settings: &Settings, current: Option<Service>, change_folder: &str) ->
         None => ("by its name and the digest in the registry", "$image".to_owned()),
     };
     let _ = write!(script, "\n# Swarm runs it {why}.\nreference=\"{reference_is}\"\n");
-    let stored = Stored::all(settings, &|kind, key, _| Ok(Arg::variable(format!("{kind}_{key}"))))?;
-    for Stored { kind, key, source, .. } in &stored {
+    let stored = stored::for_script(settings);
+    for Stored { kind, key, source, prefix, .. } in &stored {
         let (before, behind) = source.in_shell();
-        let prefix = plan::stored_prefix(settings, key);
         let _ = write!(
             script,
             "\n{kind}_{key}=\"{prefix}$({before}sha256sum{behind} | cut -c1-16)\"\n"
         );
     }
     let is_unknown = current.is_none();
-    let plan = Plan::new(settings, &Facts { image, reference, stored, current });
+    let plan = Plan::new(settings, &Facts { image, reference, stored, current })?;
     for step in plan.stored.iter().chain([&plan.network]) {
         let _ = write!(script, "\n{step}");
     }

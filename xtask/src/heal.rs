@@ -46,8 +46,9 @@ pub(crate) fn run(settings: &Settings, budget: Option<Span>, json: bool) -> Resu
     let service = Service::find(name)?
         .with_context(|| format!("{name} is not deployed: cargo xtask deploy --testability"))?;
     let on = format!("{}=true", settings.variable("TESTABILITY"));
+    let variables: Vec<String> = service.spec.at("/TaskTemplate/ContainerSpec/Env")?;
     ensure!(
-        service.container().env.contains(&on),
+        variables.contains(&on),
         "{name} runs without its testability route: cargo xtask deploy --testability"
     );
     let containers = Container::of(name, false)?;

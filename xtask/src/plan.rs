@@ -2,26 +2,16 @@
 //! them, `image` and `deploy` run them, so that what is shown and what is done cannot differ. Nothing
 //! here talks to an engine.
 
-use std::fmt::Write as _;
-
-use sha2::{Digest, Sha256};
+use anyhow::Result;
 
 use crate::arg::Arg;
 use crate::command::Cmd;
-use crate::desired::{Change, Desired};
+use crate::desired::{Change, Desired, Facts};
 use crate::docker::docker;
-use crate::facts::{Facts, Stored};
 use crate::service::Service;
 use crate::settings::{Order, STOP_FIRST, Settings};
 use crate::step::Step;
-
-/// On secrets and configs: the service that they were made for.
-pub(crate) const SERVICE_LABEL: &str = "xtask.service";
-
-/// What the names of a secret or config of this key start with; the hash of its content follows.
-pub(crate) fn stored_prefix(settings: &Settings, key: &str) -> String {
-    format!("{}-{key}-", settings.service)
-}
+use crate::stored::{SERVICE_LABEL, Stored};
 
 pub(crate) struct Plan {
     pub(crate) stored: Vec<Step>,
@@ -31,7 +21,7 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(settings: &Settings, facts: &Facts) -> Self {
+    pub(crate) fn new(settings: &Settings, facts: &Facts) -> Result<Self> {
         let desired = Desired::new(settings, facts);
         // Other nodes need the credentials of this one to pull what was pushed.
         let registry = if settings.push { "--with-registry-auth" } else { "--no-resolve-image" };
@@ -40,13 +30,13 @@ impl Plan {
             .args(desired.create())
             .args([facts.reference.clone()]);
         let changes = match &facts.current {
-            Some(current) => changes(settings, &desired, current),
+            Some(current) => changes(settings, &desired, current)?,
             None => [desired.update(), vec![Arg::words("stale")]].concat(),
         };
         let update = docker(["service", "update", "--detach", registry])
             .args(changes)
             .args([settings.service.clone()]);
-        Self {
+        Ok(Self {
             stored: facts.stored.iter().map(|stored| stored_step(settings, stored)).collect(),
             network: Step::unless(
                 docker(["network", "inspect", &settings.network]),
@@ -61,25 +51,26 @@ impl Plan {
                 otherwise: create,
             },
             desired,
-        }
+        })
     }
 
     /// What makes this service the one of the settings; nothing if it is.
-    pub(crate) fn changes(&self, service: &Service) -> Vec<Change> {
+    pub(crate) fn changes(&self, service: &Service) -> Result<Vec<Change>> {
         self.desired.changes(service)
     }
 }
 
 /// The flags of the update that makes this service the desired one.
-fn changes(settings: &Settings, desired: &Desired, current: &Service) -> Vec<Arg> {
-    let changes = desired.changes(current);
+fn changes(settings: &Settings, desired: &Desired, current: &Service) -> Result<Vec<Arg>> {
+    let changes = desired.changes(current)?;
     let mut flags: Vec<_> = changes.iter().map(|change| change.flag.clone()).collect();
     // Adding and dropping are remembered apart from each other; what was added goes first.
-    if !current.container().capability_add.is_empty() {
+    let added: Vec<String> = current.spec.at("/TaskTemplate/ContainerSpec/CapabilityAdd")?;
+    if !added.is_empty() {
         flags.push("--cap-add=RESET".into());
     }
     // The old container keeps a port of its node until it stops. A second update restores the order.
-    let mut ports = current.spec.endpoint_spec.ports.iter();
+    let mut ports = current.spec.ports()?.into_iter();
     let holds =
         ports.any(|port| port.publish_mode == "host" && port.published_port == settings.port);
     let mut texts = changes.iter().map(|change| change.flag.to_string());
@@ -87,7 +78,7 @@ fn changes(settings: &Settings, desired: &Desired, current: &Service) -> Vec<Arg
     if holds && moves && settings.update.order == Order::Auto {
         flags.push(format!("--update-order={STOP_FIRST}").into());
     }
-    flags
+    Ok(flags)
 }
 
 fn stored_step(settings: &Settings, stored: &Stored) -> Step {
@@ -105,15 +96,6 @@ fn stored_step(settings: &Settings, stored: &Stored) -> Step {
 pub(crate) fn reference(settings: &Settings, image: &Arg) -> Option<Cmd> {
     let ask = docker(["image", "inspect", "--format={{.Id}}"]).args([image.clone()]);
     (!settings.push).then_some(ask)
-}
-
-/// The first 16 hexadecimal digits of the SHA-256 of this.
-pub(crate) fn hash(content: &[u8]) -> String {
-    let digest = Sha256::digest(content);
-    digest.iter().take(8).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 /// Builds the image and, if the settings say so, pushes it.

@@ -11,7 +11,7 @@ use anyhow::{Result, anyhow, ensure};
 use crate::docker::{
     Container, Engine, Info, Network, Node, docker, engine_is_local, find, inspect,
 };
-use crate::service::{Neighbour, Port, Service, Task};
+use crate::service::{Port, Service, Task};
 use crate::settings::{Publish, Settings};
 
 /// The first engine API that knows all that the plan asks for (Docker 20.10).
@@ -75,11 +75,12 @@ pub(crate) fn swarm() -> Result<Info> {
 
 fn look(settings: &Settings) -> Result<(Option<Service>, Vec<String>)> {
     let neighbours = docker(["service", "ls", "--quiet"]).read()?;
-    let neighbours: Vec<Neighbour> = inspect("service", &neighbours)?;
+    let neighbours: Vec<Service> = inspect("service", &neighbours)?;
     let current = Service::find(&settings.service)?;
     let mut problems = Vec::new();
     problems.extend(network(&settings.network)?);
-    if current.as_ref().is_some_and(|service| service.replicas().is_none()) {
+    let replicas = current.as_ref().map(|service| service.spec.replicas()).transpose()?;
+    if replicas == Some(None) {
         problems.push(format!(
             "the service {0} runs once on each node, which cannot be changed: docker service rm {0}",
             settings.service
@@ -104,7 +105,7 @@ fn network(name: &str) -> Result<Option<String>> {
 /// Who has the port, if the engine would refuse it or could not place a container.
 fn port(
     settings: &Settings,
-    neighbours: &[Neighbour],
+    neighbours: &[Service],
     current: Option<&Service>,
 ) -> Result<Option<String>> {
     let port = settings.port;
@@ -119,7 +120,7 @@ fn port(
     let takes = |other: &&Port| other.protocol == "tcp" && other.published_port == port;
     let mut shared = Vec::new();
     for service in neighbours.iter().filter(|other| other.spec.name != settings.service) {
-        for other in service.spec.endpoint_spec.ports.iter().filter(takes) {
+        for other in service.spec.ports()?.iter().filter(takes) {
             // Two services may publish a port of the nodes, as long as there are nodes for both.
             if other.publish_mode == "host" && settings.publish == Publish::Host {
                 shared.push(service);
@@ -138,9 +139,8 @@ fn port(
         return Ok(problem(format!("the container {}", container.name())));
     }
     // The engine itself listens on the ports of the services and the containers that it has.
-    let has_it =
-        |service: &&Service| service.spec.endpoint_spec.ports.iter().any(|one| takes(&one));
-    let is_of_engine = current.iter().any(has_it)
+    let own = current.map(|service| service.spec.ports()).transpose()?.unwrap_or_default();
+    let is_of_engine = own.iter().any(|port| takes(&port))
         || !shared.is_empty()
         || containers.iter().any(|one| one.has_tcp_port(port));
     if is_of_engine || !engine_is_local() {
@@ -153,7 +153,7 @@ fn port(
 }
 
 /// How many nodes run none of these.
-fn free_nodes(services: &[&Neighbour]) -> Result<usize> {
+fn free_nodes(services: &[&Service]) -> Result<usize> {
     let mut busy = BTreeSet::new();
     for service in services {
         let tasks = Task::of(&service.spec.name)?.into_iter();

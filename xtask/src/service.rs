@@ -1,11 +1,10 @@
-//! Swarm's services and tasks, as `docker service inspect` and `docker inspect` print them. Only what
-//! xtask compares or shows is here.
+//! Swarm's services and tasks, as `docker inspect` prints them, and what their states mean. What a
+//! service is to be is in `desired`.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use anyhow::Result;
-use serde::de::IgnoredAny;
+use anyhow::{Context, Result};
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Value, json};
 
 use crate::docker::{Network, docker, find, from_docker, inspect};
 
@@ -13,6 +12,7 @@ use crate::docker::{Network, docker, find, from_docker, inspect};
 pub(crate) const IMAGE_LABEL: &str = "xtask.image";
 
 from_docker! {
+    /// A service of any kind, also one of others.
     struct Service {
         spec: Spec,
         previous_spec: Option<IgnoredAny>,
@@ -24,66 +24,13 @@ from_docker! {
 
     struct Spec {
         name: String,
-        task_template: TaskTemplate,
-        mode: Mode,
-        labels: BTreeMap<String, String> = default,
-        update_config: RolloutConfig = default,
-        rollback_config: RolloutConfig = default,
-        endpoint_spec: EndpointSpec = default,
+        /// Everything else; `at` reads it.
+        #[serde(flatten)]
+        rest: Value,
     }
 
-    /// What a task is made of, the published ports aside.
-    struct TaskTemplate {
-        container_spec: ContainerSpec,
-        force_update: u64,
-        resources: Resources = default,
-        restart_policy: RestartPolicy = default,
-        placement: Placement = default,
-        networks: Vec<Attachment> = default,
-    }
-
-    /// Docker leaves out what is empty, apart from the image.
-    struct ContainerSpec {
-        image: String,
-        labels: BTreeMap<String, String> = default,
-        env: Vec<String> = default,
-        mounts: Vec<Mount> = default,
-        secrets: Vec<SecretReference> = default,
-        configs: Vec<ConfigReference> = default,
-        /// In nanoseconds.
-        stop_grace_period: u64 = default,
-        read_only: bool = default,
-        capability_add: Vec<String> = default,
-        capability_drop: Vec<String> = default,
-        user: String = default,
-        dir: String = default,
-        hostname: String = default,
-        command: Vec<String> = default,
-        args: Vec<String> = default,
-        groups: Vec<String> = default,
-        /// An address and a name each.
-        hosts: Vec<String> = default,
-        stop_signal: String = default,
-        #[serde(rename = "TTY")]
-        tty: bool = default,
-        sysctls: BTreeMap<String, String> = default,
-        healthcheck: Healthcheck = default,
-        #[serde(rename = "DNSConfig")]
-        dns_config: DnsConfig = default,
-    }
-
-    struct Healthcheck {
-        test: Vec<String> = default,
-        interval: u64 = default,
-        timeout: u64 = default,
-        retries: u64 = default,
-        start_period: u64 = default,
-    }
-
-    struct DnsConfig {
-        nameservers: Vec<String> = default,
-        search: Vec<String> = default,
-        options: Vec<String> = default,
+    struct Attachment {
+        target: String,
     }
 
     struct Mount {
@@ -99,68 +46,15 @@ from_docker! {
         mode: u32 = default,
     }
 
-    struct SecretReference {
+    /// A secret or a config in a container.
+    struct FileReference {
         file: FileTarget,
-        secret_name: String,
-    }
-
-    struct ConfigReference {
-        file: FileTarget,
-        config_name: String,
+        #[serde(rename = "SecretName", alias = "ConfigName")]
+        name: String,
     }
 
     struct FileTarget {
         name: String,
-    }
-
-    struct Resources {
-        limits: Amounts = default,
-        reservations: Amounts = default,
-    }
-
-    struct Amounts {
-        #[serde(rename = "NanoCPUs")]
-        nano_cpus: u64 = default,
-        memory_bytes: u64 = default,
-        pids: u64 = default,
-    }
-
-    struct RestartPolicy {
-        condition: String = default,
-        delay: u64 = default,
-        max_attempts: u64 = default,
-        window: u64 = default,
-    }
-
-    struct Placement {
-        constraints: Vec<String> = default,
-        max_replicas: u64 = default,
-    }
-
-    struct Attachment {
-        target: String,
-    }
-
-    struct Mode {
-        replicated: Option<Replicated>,
-    }
-
-    struct Replicated {
-        replicas: u32,
-    }
-
-    struct RolloutConfig {
-        parallelism: u64 = default,
-        delay: u64 = default,
-        failure_action: String = default,
-        monitor: u64 = default,
-        max_failure_ratio: f64 = default,
-        order: String = default,
-    }
-
-    struct EndpointSpec {
-        mode: String = default,
-        ports: Vec<Port> = default,
     }
 
     struct Port {
@@ -177,22 +71,13 @@ from_docker! {
         message: String,
     }
 
-    /// A service of others, of any kind.
-    struct Neighbour {
-        spec: NeighbourSpec,
-    }
-
-    struct NeighbourSpec {
-        name: String,
-        endpoint_spec: EndpointSpec = default,
-    }
-
     /// One try at running one replica.
     struct Task {
         #[serde(rename = "ID")]
         id: String,
         created_at: String,
-        spec: TaskTemplate,
+        /// The `TaskTemplate` of the service as it was then; published ports are not in it.
+        spec: Value,
         status: TaskStatus,
         desired_state: String,
         slot: u32 = default,
@@ -215,10 +100,34 @@ from_docker! {
     }
 }
 
-impl Amounts {
-    /// Processors, counted in billionths: a second stands for one.
-    pub(crate) fn cpus(&self) -> Duration {
-        Duration::from_nanos(self.nano_cpus)
+impl Spec {
+    /// What is at a path such as `/UpdateConfig/Delay`; null if nothing is.
+    pub(crate) fn value(&self, path: &str) -> &Value {
+        self.rest.pointer(path).unwrap_or(&Value::Null)
+    }
+
+    /// The same, as this type. Docker leaves out what is empty or 0 there.
+    pub(crate) fn at<T: DeserializeOwned + Default>(&self, path: &str) -> Result<T> {
+        let value = Option::<T>::deserialize(self.value(path));
+        Ok(value
+            .with_context(|| format!("cannot understand {path} of {}", self.name))?
+            .unwrap_or_default())
+    }
+
+    /// What it publishes.
+    pub(crate) fn ports(&self) -> Result<Vec<Port>> {
+        self.at("/EndpointSpec/Ports")
+    }
+
+    /// `None` for a service that runs once on each node.
+    pub(crate) fn replicas(&self) -> Result<Option<u32>> {
+        self.at("/Mode/Replicated/Replicas")
+    }
+
+    /// What Swarm was told to run.
+    pub(crate) fn reference(&self) -> Result<String> {
+        let image: Option<String> = self.at("/TaskTemplate/ContainerSpec/Image")?;
+        image.with_context(|| format!("{} has no image", self.name))
     }
 }
 
@@ -234,43 +143,19 @@ impl Service {
         }
         let mut found: Option<Self> = find("service", name)?;
         if let Some(service) = &mut found {
-            for attachment in &service.spec.task_template.networks {
+            for attachment in service.spec.at::<Vec<Attachment>>("/TaskTemplate/Networks")? {
                 let network: Option<Network> = find("network", &attachment.target)?;
-                let name = network.map_or(attachment.target.clone(), |found| found.name);
+                let name = network.map_or(attachment.target, |found| found.name);
                 service.networks.push(name);
             }
         }
         Ok(found)
     }
 
-    pub(crate) fn task(&self) -> &TaskTemplate {
-        &self.spec.task_template
-    }
-
-    pub(crate) fn container(&self) -> &ContainerSpec {
-        &self.spec.task_template.container_spec
-    }
-
-    pub(crate) fn update(&self) -> &RolloutConfig {
-        &self.spec.update_config
-    }
-
-    pub(crate) fn rollback(&self) -> &RolloutConfig {
-        &self.spec.rollback_config
-    }
-
-    /// `None` for a service that runs once on each node.
-    pub(crate) fn replicas(&self) -> Option<u32> {
-        self.spec.mode.replicated.as_ref().map(|mode| mode.replicas)
-    }
-
     /// The image with its tag.
     pub(crate) fn image(&self) -> &str {
-        self.spec.labels.get(IMAGE_LABEL).map_or("an unknown image", String::as_str)
-    }
-
-    pub(crate) fn has_previous(&self) -> bool {
-        self.previous_spec.is_some()
+        let name = self.spec.value("/Labels").get(IMAGE_LABEL).and_then(Value::as_str);
+        name.unwrap_or("an unknown image")
     }
 
     /// The state of the last update; empty if it was never updated.
@@ -295,6 +180,11 @@ impl Task {
         let mut tasks: Vec<Self> = inspect("task", &list)?;
         tasks.sort_by(|a, b| (a.slot, &b.created_at).cmp(&(b.slot, &a.created_at)));
         Ok(tasks)
+    }
+
+    /// Made from the service as it is now.
+    pub(crate) fn is_of(&self, service: &Service) -> bool {
+        is_same(&self.spec, service.spec.value("/TaskTemplate"))
     }
 
     /// Running and, as there is a health check, healthy.
@@ -323,4 +213,18 @@ impl Task {
         let over = self.has_ended() || self.status.state == "shutdown";
         over.then_some(status.exit_code)
     }
+}
+
+/// Whether a task's spec is a service's, into which Docker fills empty values and the runtime.
+fn is_same(task: &Value, service: &Value) -> bool {
+    if let (Value::Object(in_task), Value::Object(in_service)) = (task, service) {
+        let mut keys = in_task.keys().chain(in_service.keys()).filter(|key| *key != "Runtime");
+        return keys.all(|key| is_same(&task[key], &service[key]));
+    }
+    task == service || (is_empty(task) && is_empty(service))
+}
+
+/// Docker writes some values that are empty and leaves out others.
+pub(crate) fn is_empty(value: &Value) -> bool {
+    value.is_null() || [json!(""), json!(0), json!(false), json!([]), json!({})].contains(value)
 }

@@ -179,6 +179,16 @@ impl Publish {
     }
 }
 
+impl EndpointMode {
+    /// As Docker calls it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Vip => "vip",
+            Self::Dnsrr => "dnsrr",
+        }
+    }
+}
+
 fn source_or_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Source>, D::Error> {
     let text = String::deserialize(deserializer)?;
     let source = (!text.is_empty()).then(|| Source::try_from(text)).transpose();

@@ -6,9 +6,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::Result;
 use serde::Serialize;
 
+use crate::desired::{Desired, Facts};
 use crate::docker::{Container, Image, ProbeRun, find};
-use crate::facts::Facts;
-use crate::plan::Plan;
 use crate::preflight;
 use crate::service::{Service, Task};
 use crate::settings::Settings;
@@ -84,7 +83,7 @@ pub(crate) fn run(settings: &Settings, json: bool) -> Result<()> {
 }
 
 fn look<'a>(settings: &'a Settings, service: &Service) -> Result<Report<'a>> {
-    let reference = service.container().image.clone();
+    let reference = service.spec.reference()?;
     let digest = reference.split_once('@').map(|(_, digest)| digest);
     let local: Option<Image> = find("image", service.image())?;
     let is_same = |image: &Image| {
@@ -103,26 +102,23 @@ fn look<'a>(settings: &'a Settings, service: &Service) -> Result<Report<'a>> {
         service: &settings.service,
         is_deployed: true,
         healthy: tasks.iter().filter(|task| task.is_up()).count(),
-        replicas: service.replicas().unwrap_or_default(),
+        replicas: service.spec.replicas()?.unwrap_or_default(),
         image,
         update_state: service.update_state().to_owned(),
         update_message: service.update_status.as_ref().map_or("", |s| &s.message).to_owned(),
-        drift: drift(settings, service),
+        drift: drift(settings, service).unwrap_or_else(|error| vec![format!("unknown: {error:#}")]),
         tasks: tasks.iter().map(|task| TaskReport::new(task, &tasks)).collect::<Result<_>>()?,
     })
 }
 
 /// What `deploy` would change, if it built the image that is there.
-fn drift(settings: &Settings, service: &Service) -> Vec<String> {
+fn drift(settings: &Settings, service: &Service) -> Result<Vec<String>> {
     let image = service.image().into();
-    let reference = service.container().image.split('@').next().unwrap_or_default().into();
-    let stored = match stored::read(settings) {
-        Ok(stored) => stored,
-        Err(error) => return vec![format!("unknown: {error:#}")],
-    };
-    let plan = Plan::new(settings, &Facts { image, reference, stored, current: None });
-    let changes = plan.changes(service).into_iter();
-    changes.map(|change| format!("{} (now {})", change.flag, change.now)).collect()
+    let reference = service.spec.reference()?.split('@').next().unwrap_or_default().into();
+    let stored = stored::read(settings)?;
+    let desired = Desired::new(settings, &Facts { image, reference, stored, current: None });
+    let changes = desired.changes(service)?.into_iter();
+    Ok(changes.map(|change| format!("{} (now {})", change.flag, change.now)).collect())
 }
 
 impl ProbeReport {
