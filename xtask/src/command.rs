@@ -4,7 +4,7 @@
 use std::fmt;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -87,6 +87,12 @@ impl Cmd {
         Ok(())
     }
 
+    /// Starts it, with this for its standard output.
+    pub(crate) fn spawn(&self, output: Stdio) -> Result<Running> {
+        let child = self.command()?.stdout(output).spawn();
+        Ok(Running(child.with_context(|| format!("cannot start `{self}`"))?))
+    }
+
     /// Runs it and returns all of its output, whatever its exit status.
     pub(crate) fn output(&self) -> Result<Output> {
         let mut command = self.command()?;
@@ -141,7 +147,7 @@ impl Cmd {
         self.script(&format!(" \\\n{indent}  "))
     }
 
-    pub(crate) fn command(&self) -> Result<Command> {
+    fn command(&self) -> Result<Command> {
         let args: Option<Vec<_>> = self.args.iter().map(Arg::text).collect();
         let args = args.with_context(|| format!("`{self}` holds a shell variable"))?;
         let mut command = Command::new(&self.program);
@@ -161,5 +167,15 @@ impl Cmd {
 impl fmt::Display for Cmd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.script(" "))
+    }
+}
+
+/// A child process that ends with this value.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn run(settings: Result<Settings>, binaries: Option<&Path>, json: boo
     if json {
         report.seconds = started_at.elapsed().as_secs_f64();
         match &ended {
-            Ok(exit) => report.exit_status = exit.code(),
+            Ok(exit) => report.exit_status = *exit as u8,
             Err(error) => report.problems.push(format!("{error:#}")),
         }
         println!("{}", serde_json::to_string(&report)?);

@@ -32,13 +32,14 @@ pub(crate) struct Facts {
 }
 
 /// What the plan leaves to Docker, should a person have changed it: what sets it back, and where it is.
-const DEFAULTS: [(&str, &str); 17] = [
+const DEFAULTS: [(&str, &str); 18] = [
     ("--user=", "ContainerSpec/User"),
     ("--workdir=", "ContainerSpec/Dir"),
     ("--hostname=", "ContainerSpec/Hostname"),
     ("--entrypoint=", "ContainerSpec/Command"),
     ("--args=", "ContainerSpec/Args"),
     ("--stop-signal=", "ContainerSpec/StopSignal"),
+    ("--cap-add=RESET", "ContainerSpec/CapabilityAdd"),
     ("--tty=false", "ContainerSpec/TTY"),
     ("--health-cmd=", "ContainerSpec/Healthcheck/Test"),
     ("--health-interval=0s", "ContainerSpec/Healthcheck/Interval"),
@@ -209,7 +210,7 @@ fn values(settings: &Settings, facts: &Facts) -> Vec<Value> {
     // These replace the containers.
     let task: [Row<'_>; 8] = [
         ("--read-only", &true, plain, "ContainerSpec/ReadOnly"),
-        ("--cap-drop", &"ALL", capabilities, "ContainerSpec"),
+        ("--cap-drop", &"ALL", plain, "ContainerSpec/CapabilityDrop"),
         ("--limit-memory", &limits.memory.0, plain, "Resources/Limits/MemoryBytes"),
         ("--limit-cpu", &limits.cpus, cpus, "Resources/Limits/NanoCPUs"),
         ("--limit-pids", &limits.pids, plain, "Resources/Limits/Pids"),
@@ -346,13 +347,14 @@ fn publish(port: &Port) -> Item {
     Item { value: format!("published={published_port},{place}").into(), key: place.into() }
 }
 
-/// A text, a number or a switch, as it is; nothing if there is none.
+/// A text, a number, a switch or several of them as they are; nothing if there is none.
 fn plain(value: &Json) -> Result<String> {
     Ok(match value {
         Json::Null => String::new(),
         Json::String(text) => text.clone(),
         Json::Bool(_) | Json::Number(_) => value.to_string(),
-        Json::Array(_) | Json::Object(_) => bail!("{value} is not one value"),
+        Json::Array(values) => values.iter().map(plain).collect::<Result<Vec<_>>>()?.join(","),
+        Json::Object(_) => bail!("{value} is not one value"),
     })
 }
 
@@ -385,13 +387,4 @@ fn share(ratio: f64) -> String {
 fn image(value: &Json) -> Result<String> {
     let reference = plain(value)?;
     Ok(reference.split_once('@').map_or(&*reference, |(name, _)| name).to_owned())
-}
-
-fn capabilities(container: &Json) -> Result<String> {
-    let names = |key| -> Result<Vec<String>> {
-        let names = container.get(key).map(Deserialize::deserialize).transpose()?;
-        Ok(names.flatten().unwrap_or_default())
-    };
-    let added = names("CapabilityAdd")?.into_iter().map(|name| format!("+{name}"));
-    Ok(names("CapabilityDrop")?.into_iter().chain(added).collect::<Vec<_>>().join(","))
 }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -132,7 +132,7 @@ fn check(target: &Target, path: &Path, name: &str, ceiling: u64, table: &str) ->
     let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     elf::is_static(&bytes, target.machine)
         .with_context(|| format!("{} cannot ship", path.display()))?;
-    size::check(name, target.arch, &bytes, ceiling, table)?;
+    size::check(name, target.arch, bytes.len(), ceiling, table)?;
     eprintln!("  {name}: {} bytes of at most {ceiling}, static, {}", bytes.len(), target.arch);
     Ok(bytes)
 }
@@ -180,8 +180,7 @@ fn smoke_test(settings: &Settings, to_run: &Target, artifacts: &Artifacts) -> Re
         .env(&settings.variable("PORT"), &port)
         .env(&settings.variable("ADDRESS"), "127.0.0.1")
         .env(&settings.variable("DATABASE"), database.display().to_string());
-    let child = service.command()?.stdout(Stdio::null()).spawn();
-    let running = Running(child.with_context(|| format!("cannot start `{service}`"))?);
+    let running = service.spawn(Stdio::null())?;
     let healthy = command(probe).args(["--port", &port, "--wait", "20s"]).read();
     drop(running);
     let _ = fs::remove_file(&database);
@@ -189,14 +188,4 @@ fn smoke_test(settings: &Settings, to_run: &Target, artifacts: &Artifacts) -> Re
     let how = if runner.is_empty() { "" } else { " in an emulator" };
     eprintln!("  runs{how}: the probe finds it healthy");
     Ok(())
-}
-
-/// A child process that ends with this value.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

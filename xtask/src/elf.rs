@@ -1,7 +1,5 @@
 //! The part of the ELF format (64 bit, little endian) that shows whether a program needs nothing but the
-//! kernel, and how large its sections are. It is no general reader. `dist` calls it.
-
-use std::collections::BTreeMap;
+//! kernel. It is no general reader. `dist` calls it.
 
 use anyhow::{Context, Result, ensure};
 
@@ -37,30 +35,6 @@ pub(crate) fn is_static(file: &[u8], machine: u16) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The sections that are in the file, by name, with their sizes; none where they have been stripped.
-pub(crate) fn sections(file: &[u8]) -> Result<BTreeMap<String, u64>> {
-    const NO_BITS: u32 = 8;
-    let (table, size, count) = (u64(file, 40)?, u16(file, 58)?, u16(file, 60)?);
-    let header = |index: u16| -> Result<usize> {
-        Ok(usize::try_from(table + u64::from(index) * u64::from(size))?)
-    };
-    let mut sections = BTreeMap::new();
-    if count == 0 {
-        return Ok(sections);
-    }
-    let names = usize::try_from(u64(file, header(u16(file, 62)?)? + 24)?)?;
-    for index in 0..count {
-        let header = header(index)?;
-        let name = file.get(names + usize::try_from(u32(file, header)?)?..).unwrap_or_default();
-        let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
-        if u32(file, header + 4)? != NO_BITS && !name.is_empty() {
-            let name = String::from_utf8_lossy(name).into_owned();
-            sections.insert(name, u64(file, header + 32)?);
-        }
-    }
-    Ok(sections)
 }
 
 fn bytes<const N: usize>(file: &[u8], at: usize) -> Result<[u8; N]> {

@@ -1,17 +1,17 @@
-//! The exit statuses, for scripts that call xtask.
+//! The exit statuses of all commands, for scripts that call xtask, and the help that lists them.
 
 use std::process::ExitCode;
 
 /// How a command ended, other than by an error (1) or bad usage (2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Exit {
-    Done,
-    RolledBack,
-    Unknown,
-    Preflight,
-    Left,
-    OverBudget,
-    Interrupted,
+    Done = 0,
+    RolledBack = 3,
+    Unknown = 4,
+    Preflight = 5,
+    Left = 6,
+    OverBudget = 7,
+    Interrupted = 130,
 }
 
 pub(crate) const HELP: &str = "\
@@ -26,22 +26,8 @@ Exit statuses:
   7    heal: over the budget
   130  interrupted: Swarm continues by itself";
 
-impl Exit {
-    pub(crate) fn code(self) -> u8 {
-        match self {
-            Self::Done => 0,
-            Self::RolledBack => 3,
-            Self::Unknown => 4,
-            Self::Preflight => 5,
-            Self::Left => 6,
-            Self::OverBudget => 7,
-            Self::Interrupted => 130,
-        }
-    }
-}
-
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
+        Self::from(exit as u8)
     }
 }

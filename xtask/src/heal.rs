@@ -3,13 +3,14 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde::Serialize;
 
+use crate::command::Running;
 use crate::docker::{Container, docker};
 use crate::exit::Exit;
 use crate::preflight;
@@ -85,8 +86,10 @@ impl Timeline {
 
 /// The engine's events about the containers of one service.
 struct Events {
-    docker: Child,
+    _docker: Running,
     received: Receiver<Event>,
+    /// Those that were received, the oldest first.
+    seen: Vec<Event>,
     /// For each event that is waited for.
     deadline: Span,
 }
@@ -115,8 +118,8 @@ impl Events {
         let command = docker(["events", "--format={{json .}}", "--filter=type=container"])
             .args([format!("--filter=label=com.docker.swarm.service.name={service}")])
             .args([format!("--since={since}")]);
-        let mut docker = command.command()?.stdout(Stdio::piped()).spawn()?;
-        let lines = BufReader::new(docker.stdout.take().context("docker events has no output")?);
+        let mut docker = command.spawn(Stdio::piped())?;
+        let lines = BufReader::new(docker.0.stdout.take().context("docker events has no output")?);
         let (sender, events) = mpsc::channel();
         std::thread::spawn(move || {
             let events = lines.lines().map_while(Result::ok);
@@ -127,102 +130,91 @@ impl Events {
                 }
             }
         });
-        Ok(Self { docker, received: events, deadline: settings.deadline })
+        let deadline = settings.deadline;
+        Ok(Self { _docker: docker, received: events, seen: Vec::new(), deadline })
     }
 
-    fn heal(&self, old: &Container, settings: &Settings) -> Result<Timeline> {
+    fn heal(&mut self, old: &Container, settings: &Settings) -> Result<Timeline> {
         let slot = slot(old.name());
         let forced = ask(settings, &old.id, "/testability/healthy/false")?;
-        let force = self.next("the replica to be forced", |event| {
-            event.action.starts_with("exec_create") && event.action.contains("/testability/")
-        })?;
-        let start = self.next("the replica to be forced", |event| {
-            event.action == "exec_die" && event.attribute("execID") == force.attribute("execID")
-        })?;
+        let start = self.end_of_exec("the replica to be forced", "/testability/")?.nanoseconds;
         ensure!(forced, "{} did not take /testability/healthy/false", short(&old.id));
-        let mut phases = Vec::new();
-        let seconds_to = |event: &Event| {
-            let nanoseconds = event.nanoseconds.saturating_sub(start.nanoseconds);
-            Duration::from_nanos(nanoseconds).as_secs_f64()
-        };
-        let mut over = |name, event: &Event| phases.push(Phase { name, at: seconds_to(event) });
-        let mut is_marked = false;
-        let mut has_failed = false;
-        let stopped = self.next("the old container to stop", |event| {
-            if event.actor.id != old.id {
-                return false;
-            }
-            let is_probe = event.action == "exec_die" && event.attribute("exitCode") != "0";
-            if is_probe && !has_failed {
-                has_failed = true;
-                over("probe fails", event);
-            } else if event.action == "health_status: unhealthy" {
-                is_marked = true;
-                over("marked unhealthy", event);
-            }
-            event.action == "die"
-        })?;
-        over("old container stopped", &stopped);
-        let started = self.next("a new container", |event| {
+        let stopped = self.event("the old container to stop", |event| event.is(&old.id, "die"))?;
+        let started = self.event("a new container", |event| {
             event.actor.id != old.id
                 && event.action == "start"
                 && self::slot(event.attribute("name")) == slot
         })?;
-        over("new container started", &started);
-        let new = &started.actor.id;
-        ensure!(ask(settings, new, "/accounts/10000")?, "the new container does not answer");
-        let mut exec = String::new();
-        let mut healthy = None;
-        let answered = self.next("the new container to answer", |event| {
-            if event.actor.id != *new {
-                return false;
-            }
-            if event.action.starts_with("exec_create") && event.action.contains("/accounts/") {
-                event.attribute("execID").clone_into(&mut exec);
-            } else if event.action == HEALTHY {
-                healthy = Some(event.clone());
-            }
-            event.action == "exec_die" && event.attribute("execID") == exec
-        })?;
-        over("answering", &answered);
-        let healthy = match healthy {
-            Some(healthy) => healthy,
-            None => self.next("the new container to be healthy", |event| {
-                event.actor.id == *new && event.action == HEALTHY
-            })?,
+        let new = started.actor.id.clone();
+        ensure!(ask(settings, &new, "/accounts/10000")?, "the new container does not answer");
+        let answering = self.end_of_exec("the new container to answer", "/accounts/")?;
+        let healthy =
+            self.event("the new container to be healthy", |event| event.is(&new, HEALTHY))?;
+        let failed = self.seen.iter().find(|event| {
+            event.is(&old.id, "exec_die")
+                && event.attribute("exitCode") != "0"
+                && event.nanoseconds > start
+        });
+        let marked = self.seen.iter().find(|event| event.is(&old.id, "health_status: unhealthy"));
+        let seconds_to = |event: &Event| {
+            Duration::from_nanos(event.nanoseconds.saturating_sub(start)).as_secs_f64()
         };
-        over("healthy", &healthy);
-        let seconds = seconds_to(&answered);
-        let way = if is_marked { "health check" } else { "exit" };
-        Ok(Timeline { old: old.id.clone(), new: new.clone(), way, phases, seconds })
+        let phases = [
+            ("probe fails", failed),
+            ("marked unhealthy", marked),
+            ("old container stopped", Some(&stopped)),
+            ("new container started", Some(&started)),
+            ("answering", Some(&answering)),
+            ("healthy", Some(&healthy)),
+        ];
+        let phases = phases.into_iter().filter_map(|(name, event)| Some((name, event?)));
+        Ok(Timeline {
+            old: old.id.clone(),
+            new,
+            way: if marked.is_some() { "health check" } else { "exit" },
+            phases: phases.map(|(name, event)| Phase { name, at: seconds_to(event) }).collect(),
+            seconds: seconds_to(&answering),
+        })
     }
 
-    /// The next event of a kind; those before it are passed over.
-    fn next(&self, what: &str, mut is: impl FnMut(&Event) -> bool) -> Result<Event> {
+    /// When a request that `ask` made has been answered.
+    fn end_of_exec(&mut self, what: &str, path: &str) -> Result<Event> {
+        let create = self.event(what, |event| {
+            event.action.starts_with("exec_create") && event.action.contains(path)
+        })?;
+        self.event(what, |event| {
+            event.action == "exec_die" && event.attribute("execID") == create.attribute("execID")
+        })
+    }
+
+    /// The first event of a kind; waits for it.
+    fn event(&mut self, what: &str, is: impl Fn(&Event) -> bool) -> Result<Event> {
+        if let Some(event) = self.seen.iter().find(|event| is(event)) {
+            return Ok(event.clone());
+        }
         let deadline = Instant::now() + self.deadline.0;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.received.recv_timeout(left) {
-                Ok(event) if is(&event) => return Ok(event),
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => {
+            let event = self.received.recv_timeout(left).map_err(|error| match error {
+                RecvTimeoutError::Timeout => {
                     let time = self.deadline;
-                    bail!("waited {time} in vain for {what}. cargo xtask status shows more")
+                    anyhow!("waited {time} in vain for {what}. cargo xtask status shows more")
                 }
-                Err(RecvTimeoutError::Disconnected) => bail!("the engine's events have ended"),
+                RecvTimeoutError::Disconnected => anyhow!("the engine's events have ended"),
+            })?;
+            self.seen.push(event.clone());
+            if is(&event) {
+                return Ok(event);
             }
         }
     }
 }
 
-impl Drop for Events {
-    fn drop(&mut self) {
-        let _ = self.docker.kill();
-        let _ = self.docker.wait();
-    }
-}
-
 impl Event {
+    fn is(&self, container: &str, action: &str) -> bool {
+        self.actor.id == container && self.action == action
+    }
+
     fn attribute(&self, name: &str) -> &str {
         self.actor.attributes.get(name).map_or("", String::as_str)
     }

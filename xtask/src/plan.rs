@@ -64,11 +64,6 @@ impl Plan {
 fn changes(settings: &Settings, desired: &Desired, current: &Service) -> Result<Vec<Arg>> {
     let changes = desired.changes(current)?;
     let mut flags: Vec<_> = changes.iter().map(|change| change.flag.clone()).collect();
-    // Adding and dropping are remembered apart from each other; what was added goes first.
-    let added: Vec<String> = current.spec.at("/TaskTemplate/ContainerSpec/CapabilityAdd")?;
-    if !added.is_empty() {
-        flags.push("--cap-add=RESET".into());
-    }
     // The old container keeps a port of its node until it stops. A second update restores the order.
     let mut ports = current.spec.ports()?.into_iter();
     let holds =

@@ -68,6 +68,7 @@ fn what_is_no_longer_wanted_is_taken_away() {
         --restart-delay=500ms
         --stop-grace-period=7s
         --user=
+        --cap-add=RESET
         --health-cmd=
         --reserve-memory=0
         --label-add=xtask.image="$image"
@@ -88,7 +89,6 @@ fn what_is_no_longer_wanted_is_taken_away() {
         --publish-rm=target=53,protocol=udp,mode=ingress
         --secret-rm=old
         --host-rm=db:10.0.0.1
-        --cap-add=RESET
         --update-order=stop-first
         accountservice"#]]
     .assert_eq(&changed.join("\n"));
