@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::preflight::{self, Found};
 use crate::service::Service;
 use crate::settings::{Publish, Settings};
-use crate::{dist, http, image, stored};
+use crate::{dist, image, stored};
 
 /// How many updates in a row it may take: a port that one service has twice has to be taken away before
 /// it is added.
@@ -144,20 +144,14 @@ fn update(
     interrupt: &Interrupt,
     report: &mut Report,
 ) -> Result<Exit> {
-    for _ in 0..MOST_UPDATES {
+    for _ in 0..=MOST_UPDATES {
         let plan = Plan::new(settings, &facts)?;
-        let changes: Vec<_> = match &facts.current {
-            None => vec!["create".to_owned()],
-            Some(current) => {
-                plan.changes(current)?.iter().map(|change| change.flag.to_string()).collect()
-            }
-        };
         let is_paused = facts.current.as_ref().is_some_and(Service::is_paused);
-        let is_right = changes.is_empty() && !is_paused;
+        let is_right = plan.changes.is_empty() && !is_paused;
         if !is_right {
             plan.service.run()?;
         }
-        report.changes.extend(changes);
+        report.changes.extend(plan.changes);
         let is_new = facts.current.is_none() && settings.replicas > 0;
         let monitor = if is_new { settings.update.monitor.0 } else { Duration::ZERO };
         let current = Service::find(&settings.service)?.context("the service is gone")?;
@@ -166,10 +160,6 @@ fn update(
             return Ok(finish(settings, report, verdict));
         }
         facts.current = Service::find(&settings.service)?;
-        let left = facts.current.as_ref().map(|current| plan.changes(current)).transpose()?;
-        if left.is_some_and(|left| left.is_empty()) {
-            return Ok(finish(settings, report, verdict));
-        }
     }
     anyhow::bail!("the service still differs from the settings after {MOST_UPDATES} updates")
 }
@@ -202,36 +192,36 @@ fn finish(settings: &Settings, report: &mut Report, verdict: Verdict) -> Exit {
             eprintln!("warning: not removed: {left}");
         }
     }
-    let (outcome, exit) = match verdict {
-        Verdict::Converged if report.changes.is_empty() => ("unchanged", Exit::Done),
-        Verdict::Converged => ("deployed", Exit::Done),
-        Verdict::RolledBack => ("rolled_back", Exit::RolledBack),
-        Verdict::Paused => ("paused", Exit::Unknown),
-        Verdict::Failing => ("failing", Exit::Unknown),
-        Verdict::Expired => ("expired", Exit::Unknown),
-        Verdict::Interrupted => ("interrupted", Exit::Interrupted),
-    };
     let (image, deadline) = (&report.image, settings.deadline);
     let serving = serving.as_ref().map_or("an unknown image", Service::image);
     let retries =
         "and Swarm keeps trying. To see: cargo xtask status. To give up: cargo xtask destroy";
-    let message = match verdict {
-        Verdict::Converged => None,
-        Verdict::RolledBack => Some(format!(
-            "Rolled back: the new {service} ({image}) failed. The one before it serves ({serving})."
-        )),
-        Verdict::Paused => Some(format!(
-            "Swarm has paused the update. To go back: docker service rollback {service}"
-        )),
-        Verdict::Failing => Some(format!("Its containers fail, {retries}")),
-        Verdict::Expired => Some(format!("Not healthy within {deadline}, {retries}")),
-        Verdict::Interrupted => Some(
+    let (outcome, exit, message) = match verdict {
+        Verdict::Converged if report.changes.is_empty() => ("unchanged", Exit::Done, String::new()),
+        Verdict::Converged => ("deployed", Exit::Done, String::new()),
+        Verdict::RolledBack => (
+            "rolled_back",
+            Exit::RolledBack,
+            format!("Rolled back: the new {service} ({image}) failed. The one before it serves ({serving})."),
+        ),
+        Verdict::Paused => (
+            "paused",
+            Exit::Unknown,
+            format!("Swarm has paused the update. To go back: docker service rollback {service}"),
+        ),
+        Verdict::Failing => ("failing", Exit::Unknown, format!("Its containers fail, {retries}")),
+        Verdict::Expired => {
+            ("expired", Exit::Unknown, format!("Not healthy within {deadline}, {retries}"))
+        }
+        Verdict::Interrupted => (
+            "interrupted",
+            Exit::Interrupted,
             "Stopped waiting; Swarm continues by itself. To see: cargo xtask status. To wait again: \
              cargo xtask deploy"
                 .to_owned(),
         ),
     };
-    if let Some(message) = message {
+    if !message.is_empty() {
         eprintln!("\n{message}");
         report.problems.push(message);
     }
@@ -244,11 +234,11 @@ fn warn_if_unreachable(settings: &Settings) {
     if settings.publish == Publish::None || settings.replicas == 0 || !engine_is_local() {
         return;
     }
-    let address = format!("127.0.0.1:{}", settings.port);
-    match http::get(&address, "/health") {
-        Ok((status, body)) => eprintln!("http://{address}/health: {status} {body}"),
+    let url = format!("http://127.0.0.1:{}/health", settings.port);
+    match minreq::get(&url).with_timeout(2).send() {
+        Ok(found) => eprintln!("{url}: {} {}", found.status_code, found.as_str().unwrap_or("")),
         Err(error) => {
-            eprintln!("warning: http://{address}/health does not answer: {error:#}");
+            eprintln!("warning: {url} does not answer: {error}");
             if settings.publish == Publish::Ingress {
                 eprintln!("Does this kernel lack IPVS (`modprobe ip_vs`)? Try --publish host.");
             }

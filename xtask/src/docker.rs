@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 
 use crate::arg::Arg;
@@ -74,18 +74,13 @@ pub(crate) fn find<T: DeserializeOwned>(kind: &str, id: &str) -> Result<Option<T
     Ok(inspect(kind, id)?.into_iter().next())
 }
 
-/// The engine behind the `docker` command line.
-pub(crate) struct Engine {
-    pub(crate) version: String,
-    pub(crate) api: (u32, u32),
-    /// As Docker spells it: `amd64`, `arm64`.
-    pub(crate) arch: String,
-}
-
 from_docker! {
-    struct Server {
+    /// The engine behind the `docker` command line.
+    struct Engine {
         version: String,
-        api_version: String,
+        #[serde(rename = "ApiVersion", deserialize_with = "api_version")]
+        api: (u32, u32),
+        /// As Docker spells it: `amd64`, `arm64`.
         arch: String,
     }
 
@@ -187,14 +182,18 @@ from_docker! {
     }
 }
 
+/// A text such as `1.41`.
+fn api_version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<(u32, u32), D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let parts = text.split_once('.');
+    parts
+        .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)))
+        .ok_or_else(|| D::Error::custom(format!("{text:?} is not a version of the API")))
+}
+
 impl Engine {
     pub(crate) fn ask() -> Result<Self> {
-        let server: Server = json(&docker(["version", "--format={{json .Server}}"]))?;
-        let parts = server.api_version.split_once('.');
-        let api = parts
-            .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)))
-            .with_context(|| format!("cannot read the API version {:?}", server.api_version))?;
-        Ok(Self { version: server.version, api, arch: server.arch })
+        json(&docker(["version", "--format={{json .Server}}"]))
     }
 }
 

@@ -6,7 +6,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::{Context, Result, ensure};
 
@@ -55,19 +54,10 @@ pub(crate) fn prepare(
     if hash_of(&context, settings).is_ok_and(|hash| hash == tag) {
         // Another run may be building from it.
         fs::remove_dir_all(&filling)?;
-        fs::File::open(&context)?.set_modified(SystemTime::now())?;
     } else {
         let _ = fs::remove_dir_all(&context);
         fs::rename(&filling, &context)
             .with_context(|| format!("cannot make {}", context.display()))?;
-    }
-    // Those of other contents are no longer needed, unless a run is about to build from them.
-    for entry in fs::read_dir(&images)?.flatten() {
-        let age = entry.metadata().and_then(|data| data.modified()).ok();
-        let is_old = age.and_then(|age| age.elapsed().ok()).is_some_and(|age| age.as_secs() > 3600);
-        if is_old && entry.path() != context {
-            let _ = fs::remove_dir_all(entry.path());
-        }
     }
     Ok(Prepared { name: format!("{}:{tag}", settings.image), context })
 }

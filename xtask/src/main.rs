@@ -17,7 +17,6 @@ mod exit;
 mod flags;
 mod hash;
 mod heal;
-mod http;
 mod image;
 mod interrupt;
 mod lock;

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::arg::Arg;
 use crate::command::Cmd;
-use crate::desired::{Change, Desired, Facts};
+use crate::desired::{Desired, Facts};
 use crate::docker::docker;
 use crate::service::Service;
 use crate::settings::{Order, STOP_FIRST, Settings};
@@ -17,7 +17,8 @@ pub(crate) struct Plan {
     pub(crate) stored: Vec<Step>,
     pub(crate) network: Step,
     pub(crate) service: Step,
-    desired: Desired,
+    /// The flags of the update that makes the service the desired one, or `create`; none if it is.
+    pub(crate) changes: Vec<String>,
 }
 
 impl Plan {
@@ -29,12 +30,15 @@ impl Plan {
             .args([format!("--name={}", settings.service)])
             .args(desired.create())
             .args([facts.reference.clone()]);
-        let changes = match &facts.current {
-            Some(current) => changes(settings, &desired, current)?,
-            None => [desired.update(), vec![Arg::words("stale")]].concat(),
-        };
+        let mut changes = vec!["create".to_owned()];
+        let mut flags = [desired.update(), vec![Arg::words("stale")]].concat();
+        if let Some(current) = &facts.current {
+            flags = desired.changes(current)?.into_iter().map(|change| change.flag).collect();
+            changes = flags.iter().map(Arg::to_string).collect();
+            flags.extend(order_of_move(settings, current, &changes)?);
+        }
         let update = docker(["service", "update", "--detach", registry])
-            .args(changes)
+            .args(flags)
             .args([settings.service.clone()]);
         Ok(Self {
             stored: facts.stored.iter().map(|stored| stored_step(settings, stored)).collect(),
@@ -50,30 +54,23 @@ impl Plan {
                 then: Some(update),
                 otherwise: create,
             },
-            desired,
+            changes,
         })
-    }
-
-    /// What makes this service the one of the settings; nothing if it is.
-    pub(crate) fn changes(&self, service: &Service) -> Result<Vec<Change>> {
-        self.desired.changes(service)
     }
 }
 
-/// The flags of the update that makes this service the desired one.
-fn changes(settings: &Settings, desired: &Desired, current: &Service) -> Result<Vec<Arg>> {
-    let changes = desired.changes(current)?;
-    let mut flags: Vec<_> = changes.iter().map(|change| change.flag.clone()).collect();
-    // The old container keeps a port of its node until it stops. A second update restores the order.
+/// The old container keeps a port of its node until it stops. A second update restores the order.
+fn order_of_move(
+    settings: &Settings,
+    current: &Service,
+    changes: &[String],
+) -> Result<Option<Arg>> {
     let mut ports = current.spec.ports()?.into_iter();
     let holds =
         ports.any(|port| port.publish_mode == "host" && port.published_port == settings.port);
-    let mut texts = changes.iter().map(|change| change.flag.to_string());
-    let moves = texts.any(|flag| flag.starts_with("--publish"));
-    if holds && moves && settings.update.order == Order::Auto {
-        flags.push(format!("--update-order={STOP_FIRST}").into());
-    }
-    Ok(flags)
+    let moves = changes.iter().any(|flag| flag.starts_with("--publish"));
+    let is_moved = holds && moves && settings.update.order == Order::Auto;
+    Ok(is_moved.then(|| format!("--update-order={STOP_FIRST}").into()))
 }
 
 fn stored_step(settings: &Settings, stored: &Stored) -> Step {
