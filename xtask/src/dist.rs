@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use crate::command::Cmd;
-use crate::lock::Lock;
 use crate::settings::{Binary, Settings};
+use crate::workspace::Lock;
 use crate::{elf, size, toolchain, workspace, zip};
 
 /// A target that ships: its triple, Docker's name for it, ELF's number, and what runs it elsewhere.

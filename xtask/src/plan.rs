@@ -2,6 +2,8 @@
 //! them, `image` and `deploy` run them, so that what is shown and what is done cannot differ. Nothing
 //! here talks to an engine.
 
+use std::fmt;
+
 use anyhow::Result;
 
 use crate::arg::Arg;
@@ -10,7 +12,6 @@ use crate::desired::{Desired, Facts};
 use crate::docker::docker;
 use crate::service::Service;
 use crate::settings::{Order, STOP_FIRST, Settings};
-use crate::step::Step;
 use crate::stored::{SERVICE_LABEL, Stored};
 
 pub(crate) struct Plan {
@@ -19,6 +20,14 @@ pub(crate) struct Plan {
     pub(crate) service: Step,
     /// The flags of the update that makes the service the desired one, or `create`; none if it is.
     pub(crate) changes: Vec<String>,
+}
+
+/// One command, printed as a piece of shell script or run: if `test` succeeds, `then`, else `otherwise`.
+pub(crate) struct Step {
+    pub(crate) why: &'static str,
+    pub(crate) test: Option<Cmd>,
+    pub(crate) then: Option<Cmd>,
+    pub(crate) otherwise: Cmd,
 }
 
 impl Plan {
@@ -110,4 +119,40 @@ pub(crate) fn image_steps(
         otherwise: docker(["push"]).args([image.clone()]),
     };
     if settings.push { vec![build, push] } else { vec![build] }
+}
+
+impl Step {
+    /// Runs a command unless the test succeeds.
+    pub(crate) fn unless(test: Cmd, why: &'static str, otherwise: Cmd) -> Self {
+        Self { why, test: Some(test), then: None, otherwise }
+    }
+
+    /// Runs it, and shows the command that changes something.
+    pub(crate) fn run(&self) -> Result<()> {
+        let holds = match &self.test {
+            Some(test) => test.succeeds()?,
+            None => false,
+        };
+        let command = if holds { self.then.as_ref() } else { Some(&self.otherwise) };
+        let Some(command) = command else {
+            return Ok(());
+        };
+        eprintln!("+ {command}");
+        command.read().map(drop)
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "# {}", self.why)?;
+        let otherwise = |indent| self.otherwise.lines(indent);
+        match (&self.test, &self.then) {
+            (None, _) => writeln!(f, "{}", otherwise("")),
+            (Some(test), None) => writeln!(f, "{test} >/dev/null 2>&1 ||\n  {}", otherwise("  ")),
+            (Some(test), Some(then)) => {
+                writeln!(f, "if {test} >/dev/null 2>&1; then\n  {}", then.lines("  "))?;
+                writeln!(f, "else\n  {}\nfi", otherwise("  "))
+            }
+        }
+    }
 }

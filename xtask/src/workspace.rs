@@ -1,5 +1,8 @@
-//! Where the workspace and its target folder are.
+//! Where the workspace and its target folder are, and the lock on the latter: two runs of xtask at once
+//! would each overwrite binaries that the other is about to copy, so the second waits for the first.
 
+use std::fs::{File, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -17,4 +20,38 @@ pub(crate) fn root() -> Result<PathBuf> {
 pub(crate) fn target() -> Result<PathBuf> {
     let folder = std::env::var_os("CARGO_TARGET_DIR").filter(|folder| !folder.is_empty());
     Ok(root()?.join(folder.unwrap_or_else(|| "target".into())))
+}
+
+/// Held until it is dropped, or the process ends.
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits until no other run has it, and says which one has.
+    pub(crate) fn take() -> Result<Self> {
+        let folder = target()?;
+        std::fs::create_dir_all(&folder)
+            .with_context(|| format!("cannot create {}", folder.display()))?;
+        let path = folder.join("xtask.lock");
+        let cannot_lock = || format!("cannot lock {}", path.display());
+        let mut file = File::options();
+        let file = file.read(true).write(true).create(true).truncate(false);
+        let mut file = file.open(&path).with_context(cannot_lock)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut holder = String::new();
+                file.read_to_string(&mut holder)?;
+                eprintln!("Waiting for {} ({})", holder.trim(), path.display());
+                file.lock().with_context(cannot_lock)?;
+            }
+            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot_lock),
+        }
+        let command: Vec<_> = std::env::args().skip(1).collect();
+        file.set_len(0)?;
+        file.rewind()?;
+        write!(file, "process {}: cargo xtask {}", std::process::id(), command.join(" "))?;
+        Ok(Self { _file: file })
+    }
 }
