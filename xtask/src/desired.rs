@@ -1,6 +1,6 @@
 //! What the service is to be, as a table: each row has a flag of `docker service`, the value that the
 //! settings ask for, and where Docker keeps the present one. From it come the flags of a new service,
-//! the changes that make a present one the same, and the drift that `status` shows. `plan` calls it.
+//! the changes that make a present one the same, and the drift that `status` shows. It asks no engine.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

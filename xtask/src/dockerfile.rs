@@ -1,4 +1,5 @@
-//! The Dockerfile, from the settings. `emit` writes it for people to read, `image` builds from it.
+//! The text of the Dockerfile, made from the settings. `emit` writes it for people to read, `image`
+//! builds from it.
 
 use std::fmt::Write as _;
 use std::time::Duration;

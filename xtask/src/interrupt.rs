@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM end a wait, not the process: the command still reports the state of things.
+//! Waiting that Ctrl-C and SIGTERM cut short. They do not end the process: `deploy` and `destroy` still
+//! report the state of things.
 
 use std::cell::Cell;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};

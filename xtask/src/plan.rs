@@ -1,6 +1,6 @@
-//! The commands that build the image and bring the service up, as values. `emit` and `--dry-run` print
-//! them, `image` and `deploy` run them, so that what is shown and what is done cannot differ. Nothing
-//! here talks to an engine.
+//! The steps that build the image and bring the service up, as values. `emit` and `--dry-run` print
+//! them, `image` and `deploy` run them, so that what is shown and what is done cannot differ. A plan is
+//! made from facts that are handed in; it asks no engine.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
-//! The commit that is being built, for labels and records.
+//! The commit that is being built, for the label of an image and the record of a size.
 
 use crate::command::Cmd;
 
-/// The commit that is being built.
+/// With `-dirty` behind it if files were changed; `unknown` without git.
 pub(crate) fn revision() -> String {
     let args = ["describe", "--always", "--abbrev=40", "--dirty", "--exclude=*"];
     let git = Cmd::new("git", args).env_remove(&["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"]);

@@ -1,5 +1,5 @@
 //! `infra/deploy.toml` as a value. The file is read at run time and holds every key; nothing here
-//! fills one in. Which values fit together is in `check`; Docker's command line is the plan's.
+//! fills one in. Which values fit together is in `check`, Docker's flags are in `desired`.
 
 mod check;
 mod suggest;
