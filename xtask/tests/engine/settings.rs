@@ -1,14 +1,9 @@
-//! What only a real engine shows. It needs one that is in a swarm, and names its own services:
-//! `cargo test -p xtask --test engine -- --ignored`; `.ci/run` does so.
-
-use std::fs;
-use std::path::PathBuf;
-use std::process::{Command, Output};
+//! Whatever a service was, a deployment makes it what the settings say, to the letter.
 
 use serde_json::Value;
-use tempfile::TempDir;
 
-const NAME: &str = "xtask-test";
+use crate::fixture::{Engine, docker, inspect};
+
 /// Settings that differ from each other in everything that can be set.
 const SETTINGS: [(&[&str], &str); 10] = [
     (&["--publish=ingress", "--port=27001"], ""),
@@ -28,7 +23,7 @@ const SETTINGS: [(&[&str], &str); 10] = [
     (&["--publish=none", "--endpoint-mode=dnsrr"], "constraints = [\"node.role==manager\"]"),
     (&["--publish=host", "--port=27001", "--endpoint-mode=dnsrr"], "secrets = { a = \"env:ONE\" }"),
     (&["--publish=ingress", "--port=27001"], "secrets = { a = \"env:TWO\", b = \"env:ONE\" }"),
-    (&["--publish=none", "--network=xtask-test-2"], "configs = { a = \"env:ONE\" }"),
+    (&["--publish=none", "--network=xtask-test-settings-2"], "configs = { a = \"env:ONE\" }"),
     (
         &["--publish=host", "--port=27003"],
         "restart.drain_delay = \"1s\"\n\
@@ -36,88 +31,11 @@ const SETTINGS: [(&[&str], &str); 10] = [
     ),
 ];
 
-struct Engine {
-    folder: TempDir,
-}
-
-impl Engine {
-    fn new() -> Self {
-        let folder = TempDir::new().unwrap();
-        // Enough for an image that is never started.
-        let mut header = vec![0; 64];
-        header[..6].copy_from_slice(b"\x7fELF\x02\x01");
-        header[18] = if cfg!(target_arch = "aarch64") { 183 } else { 62 };
-        for name in ["accountservice", "healthchecker"] {
-            fs::write(folder.path().join(name), &header).unwrap();
-        }
-        let engine = Self { folder };
-        engine.destroy();
-        engine
-    }
-
-    fn config(&self, changes: &str) -> PathBuf {
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/deploy.toml");
-        let mut settings: toml::Table = fs::read_to_string(file).unwrap().parse().unwrap();
-        let changes: toml::Table = changes.parse().unwrap();
-        for (key, change) in changes {
-            match (settings.get_mut(&key), change) {
-                (Some(toml::Value::Table(table)), toml::Value::Table(change)) => {
-                    table.extend(change);
-                }
-                (_, change) => drop(settings.insert(key, change)),
-            }
-        }
-        let path = self.folder.path().join("deploy.toml");
-        fs::write(&path, settings.to_string()).unwrap();
-        path
-    }
-
-    fn xtask(&self, args: &[&str], changes: &str) -> Output {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
-        command.args(args).arg("--config").arg(self.config(changes));
-        command.args(["--service", NAME, "--image", "xtask-test/image"]);
-        if !args.iter().any(|arg| arg.starts_with("--network")) {
-            command.args(["--network", NAME]);
-        }
-        command.env("ONE", "first content").env("TWO", "second content");
-        command.env("CARGO_TARGET_DIR", self.folder.path().join("target")).output().unwrap()
-    }
-
-    fn deploy(&self, (args, changes): (&[&str], &str)) -> String {
-        let binaries = format!("--binaries={}", self.folder.path().display());
-        let args = [&["deploy", "--replicas=0", &binaries], args].concat();
-        let output = self.xtask(&args, changes);
-        let err = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(0), "{err}");
-        String::from_utf8_lossy(&output.stdout).into_owned()
-    }
-
-    fn destroy(&self) {
-        self.xtask(&["destroy", "--all"], "");
-        self.xtask(&["destroy", "--all", "--network=xtask-test-2"], "");
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.destroy();
-    }
-}
-
-fn docker(args: &[&str]) -> String {
-    let output = Command::new("docker").args(args).output().unwrap();
-    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
-}
-
 /// What was asked of Swarm, with names for networks, and without what is empty.
-fn spec() -> Value {
-    let text = docker(&["service", "inspect", "--format={{json .Spec}}", NAME]);
-    let mut spec: Value = serde_json::from_str(&text).unwrap();
+fn spec(engine: &Engine) -> Value {
+    let mut spec = engine.spec();
     for network in spec["TaskTemplate"]["Networks"].as_array_mut().unwrap() {
-        let id = network["Target"].as_str().unwrap();
-        let name = docker(&["network", "inspect", "--format={{json .Name}}", id]);
-        network["Target"] = serde_json::from_str(&name).unwrap();
+        network["Target"] = inspect("network", network["Target"].as_str().unwrap())["Name"].take();
     }
     without_empty(spec)
 }
@@ -147,15 +65,15 @@ fn without_empty(value: Value) -> Value {
 }
 
 #[test]
-#[ignore = "needs an engine, see the top of the file"]
+#[ignore = "needs an engine, see main.rs"]
 fn whatever_a_service_was_after_a_deploy_it_is_what_the_settings_say() {
-    let engine = Engine::new();
+    let engine = Engine::new("xtask-test-settings");
     let fresh: Vec<_> = SETTINGS
         .iter()
         .map(|settings| {
             engine.deploy(*settings);
-            let spec = spec();
-            docker(&["service", "rm", NAME]);
+            let spec = spec(&engine);
+            docker(&["service", "rm", engine.name]);
             spec
         })
         .collect();
@@ -166,7 +84,7 @@ fn whatever_a_service_was_after_a_deploy_it_is_what_the_settings_say() {
     for next in pairs.flatten() {
         if next != now {
             engine.deploy(SETTINGS[next]);
-            assert_eq!(spec(), fresh[next], "from {now} to {next}");
+            assert_eq!(spec(&engine), fresh[next], "from {now} to {next}");
             now = next;
         }
     }
@@ -201,17 +119,19 @@ fn whatever_a_service_was_after_a_deploy_it_is_what_the_settings_say() {
             "--workdir=/data",
         ],
     ] {
-        docker(&[&["service", "update", "--detach", "--quiet"], change, &[NAME]].concat());
-        assert_ne!(spec(), fresh[now], "{change:?}");
+        docker(&[&["service", "update", "--detach", "--quiet"], change, &[engine.name]].concat());
+        assert_ne!(spec(&engine), fresh[now], "{change:?}");
         engine.deploy(SETTINGS[now]);
-        assert_eq!(spec(), fresh[now], "after {change:?}");
+        assert_eq!(spec(&engine), fresh[now], "after {change:?}");
     }
+    let other = engine.xtask(&["destroy", "--all", "--network=xtask-test-settings-2"], "");
+    assert_eq!(other.code, Some(0), "{}", other.err);
 }
 
 #[test]
-#[ignore = "needs an engine, see the top of the file"]
+#[ignore = "needs an engine, see main.rs"]
 fn a_text_reaches_the_image_and_the_container_as_it_was_written() {
-    let engine = Engine::new();
+    let engine = Engine::new("xtask-test-text");
     let odd = "it's $HOME \"and\" ${PATH} `more` \\n \\\\ 100% ñ ก e\u{301} #{x} *";
     let text = toml::Value::String(odd.to_owned());
     let lines = toml::Value::String(format!("{odd}\nsecond line\ttab"));
@@ -220,7 +140,7 @@ fn a_text_reaches_the_image_and_the_container_as_it_was_written() {
         "service",
         "inspect",
         "--format={{.Spec.TaskTemplate.ContainerSpec.Image}}",
-        NAME,
+        engine.name,
     ]);
     let labels: Value = serde_json::from_str(&docker(&[
         "image",
@@ -230,21 +150,26 @@ fn a_text_reaches_the_image_and_the_container_as_it_was_written() {
     ]))
     .unwrap();
     assert_eq!(labels["org.opencontainers.image.source"], odd);
-    let variables = spec()["TaskTemplate"]["ContainerSpec"]["Env"].to_string();
+    let variables = spec(&engine)["TaskTemplate"]["ContainerSpec"]["Env"].to_string();
     let wanted = serde_json::to_string(&format!("ODD={odd}\nsecond line\ttab")).unwrap();
     assert!(variables.contains(&wanted), "{variables}");
 }
 
 #[test]
-#[ignore = "needs an engine, see the top of the file"]
+#[ignore = "needs an engine, see main.rs"]
 fn a_secret_is_swapped_with_its_content_and_the_old_one_removed() {
-    let engine = Engine::new();
+    let engine = Engine::new("xtask-test-secret");
     let list = || {
-        docker(&["secret", "ls", "--format={{.Name}}", "--filter=label=xtask.service=xtask-test"])
+        docker(&[
+            "secret",
+            "ls",
+            "--format={{.Name}}",
+            "--filter=label=xtask.service=xtask-test-secret",
+        ])
     };
     engine.deploy((&["--publish=none"], "secrets = { key = \"env:ONE\" }"));
     let first = list();
-    assert!(first.starts_with("xtask-test-key-"), "{first}");
+    assert!(first.starts_with("xtask-test-secret-key-"), "{first}");
     engine.deploy((&["--publish=none"], "secrets = { key = \"env:TWO\" }"));
     let second = list();
     assert_eq!(second.lines().count(), 1, "{second}");
