@@ -244,9 +244,9 @@ impl Container {
         self.state.health.as_ref().map_or(&[], |health| &health.log)
     }
 
-    /// Whether Swarm runs it.
-    pub(crate) fn is_of_swarm(&self) -> bool {
-        self.config.labels.contains_key("com.docker.swarm.service.id")
+    /// The name of the service that Swarm runs it for.
+    pub(crate) fn service(&self) -> Option<&str> {
+        self.config.labels.get("com.docker.swarm.service.name").map(String::as_str)
     }
 
     /// Whether it holds this TCP port of the node.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener};
 
 use anyhow::{Result, anyhow, ensure};
 
@@ -102,7 +102,9 @@ fn network(name: &str) -> Result<Option<String>> {
     }))
 }
 
-/// Who has the port, if the engine would refuse it or could not place a container.
+/// Who has the port, if the engine would refuse it or could not place all containers. The routing mesh
+/// takes a port that a container or a process of this node has, and one of both is no longer reached:
+/// that is refused too.
 fn port(
     settings: &Settings,
     neighbours: &[Service],
@@ -120,43 +122,60 @@ fn port(
     let takes = |other: &&Port| other.protocol == "tcp" && other.published_port == port;
     let mut shared = Vec::new();
     for service in neighbours.iter().filter(|other| other.spec.name != settings.service) {
-        for other in service.spec.ports()?.iter().filter(takes) {
+        for other in service.ports()?.iter().filter(takes) {
             // Two services may publish a port of the nodes, as long as there are nodes for both.
             if other.publish_mode == "host" && settings.publish == Publish::Host {
-                shared.push(service);
+                shared.push(service.spec.name.as_str());
             } else {
                 return Ok(problem(format!("the service {}", service.spec.name)));
             }
         }
     }
-    if !shared.is_empty() && free_nodes(&shared)? == 0 {
-        let names: Vec<_> = shared.iter().map(|service| service.spec.name.as_str()).collect();
-        return Ok(problem(format!("the service {} on every node", names.join(", "))));
+    shared.dedup();
+    let replicas = settings.replicas as usize;
+    if settings.publish == Publish::Host {
+        match free_nodes(&shared)? {
+            free if free >= replicas => {}
+            0 if !shared.is_empty() => {
+                return Ok(problem(format!("the service {} on every node", shared.join(", "))));
+            }
+            free => {
+                return Ok(Some(format!(
+                    "port {port} is free on {free} of the nodes, and publish = \"host\" needs one for \
+                     each of {replicas} replicas: choose fewer with --replicas N"
+                )));
+            }
+        }
     }
     let containers = Container::running()?;
-    let holder = containers.iter().find(|one| !one.is_of_swarm() && one.has_tcp_port(port));
-    if let Some(container) = holder {
+    let mut holders = containers.iter().filter(|one| one.has_tcp_port(port));
+    let is_known = |one: &Container| {
+        one.service().is_some_and(|name| name == settings.service || shared.contains(&name))
+    };
+    if let Some(container) = holders.clone().find(|one| !is_known(one)) {
         return Ok(problem(format!("the container {}", container.name())));
     }
     // The engine itself listens on the ports of the services and the containers that it has.
-    let own = current.map(|service| service.spec.ports()).transpose()?.unwrap_or_default();
-    let is_of_engine = own.iter().any(|port| takes(&port))
-        || !shared.is_empty()
-        || containers.iter().any(|one| one.has_tcp_port(port));
+    let own = current.map(Service::ports).transpose()?.unwrap_or_default();
+    let is_of_engine =
+        own.iter().any(|one| takes(&one)) || !shared.is_empty() || holders.next().is_some();
     if is_of_engine || !engine_is_local() {
         return Ok(None);
     }
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port));
-    let is_taken = listener.is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
+    let is_taken = |address: IpAddr| {
+        let listener = TcpListener::bind((address, port));
+        listener.is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
+    };
+    let is_taken = is_taken(Ipv4Addr::UNSPECIFIED.into()) || is_taken(Ipv6Addr::UNSPECIFIED.into());
     let holder = format!("a process; `ss --listening --tcp --processes 'sport = :{port}'`");
     Ok(is_taken.then_some(holder).and_then(problem))
 }
 
 /// How many nodes run none of these.
-fn free_nodes(services: &[&Service]) -> Result<usize> {
+fn free_nodes(services: &[&str]) -> Result<usize> {
     let mut busy = BTreeSet::new();
     for service in services {
-        let tasks = Task::of(&service.spec.name)?.into_iter();
+        let tasks = Task::of(service)?.into_iter();
         busy.extend(tasks.filter(Task::is_wanted).map(|task| task.node));
     }
     Ok(Node::all_active()?.into_iter().filter(|node| !busy.contains(&node.id)).count())

@@ -17,6 +17,7 @@ from_docker! {
         spec: Spec,
         previous_spec: Option<IgnoredAny>,
         update_status: Option<UpdateStatus>,
+        endpoint: Endpoint = default,
         /// The names of the networks in `spec`.
         #[serde(skip)]
         networks: Vec<String>,
@@ -71,6 +72,10 @@ from_docker! {
         message: String,
     }
 
+    struct Endpoint {
+        ports: Vec<Port> = default,
+    }
+
     /// One try at running one replica.
     struct Task {
         #[serde(rename = "ID")]
@@ -97,6 +102,15 @@ from_docker! {
         #[serde(rename = "ContainerID")]
         container: String = default,
         exit_code: i64 = default,
+    }
+}
+
+impl Service {
+    /// What it publishes, with the ports that Swarm has chosen.
+    pub(crate) fn ports(&self) -> Result<Vec<Port>> {
+        let mut ports = self.spec.ports()?;
+        ports.extend_from_slice(&self.endpoint.ports);
+        Ok(ports)
     }
 }
 

@@ -125,8 +125,8 @@ fn a_port_of_a_container_is_taken() {
     };
     container("80/tcp", "{}").fails(5, "port 6767 is taken by the container web: stop that");
     container("80/udp", "null").fails(1, "unexpected: build");
-    // That is the business of its service.
-    container("80/tcp", r#"{"com.docker.swarm.service.id":"s"}"#).fails(1, "unexpected: build");
+    container("80/tcp", r#"{"com.docker.swarm.service.name":"accountservice"}"#)
+        .fails(1, "unexpected: build");
 }
 
 #[test]

@@ -4,4 +4,5 @@
 //! time; one whose name starts with `alone` does not.
 
 mod fixture;
+mod ports;
 mod settings;
