@@ -97,9 +97,10 @@ fn deploy(settings: &Settings, binaries: Option<&Path>, report: &mut Report) -> 
     let interrupt = Interrupt::listen()?;
     if facts.current.as_ref().is_some_and(Service::is_updating) {
         eprintln!("An update is in progress; waiting for it to end.");
-        if let Some(exit) = settle(settings, &interrupt)? {
-            report.outcome = if exit == Exit::Interrupted { "interrupted" } else { "expired" };
-            return Ok(exit);
+        settle(settings, &interrupt)?;
+        if interrupt.is_set() {
+            report.outcome = "interrupted";
+            return Ok(Exit::Interrupted);
         }
         facts.current = Service::find(&settings.service)?;
     }
@@ -118,23 +119,19 @@ fn deploy(settings: &Settings, binaries: Option<&Path>, report: &mut Report) -> 
     })
 }
 
-/// Waits for an update that another run has started. One that does not end is rolled back. The exit is
-/// that of a deployment that cannot go on.
-fn settle(settings: &Settings, interrupt: &Interrupt) -> Result<Option<Exit>> {
-    let service = &settings.service;
-    if converge::settle(service, settings.deadline.0, interrupt)? {
-        return Ok(None);
+/// Waits for an update that another run has started. One that does not end is rolled back. If that does
+/// not end either, the update that follows replaces both.
+fn settle(settings: &Settings, interrupt: &Interrupt) -> Result<()> {
+    let Settings { service, deadline, .. } = settings;
+    if converge::settle(service, deadline.0, interrupt)? || interrupt.is_set() {
+        return Ok(());
     }
-    if interrupt.is_set() {
-        return Ok(Some(Exit::Interrupted));
-    }
-    eprintln!("It has not ended within {}: rolling back.", settings.deadline);
+    eprintln!("It has not ended within {deadline}: rolling back.");
     docker(["service", "rollback", "--detach", service]).read()?;
-    if converge::settle(service, settings.deadline.0, interrupt)? {
-        return Ok(None);
+    if !converge::settle(service, deadline.0, interrupt)? && !interrupt.is_set() {
+        eprintln!("That has not ended either: updating all the same.");
     }
-    eprintln!("That has not ended either. cargo xtask status shows it; run this again later.");
-    Ok(Some(if interrupt.is_set() { Exit::Interrupted } else { Exit::Unknown }))
+    Ok(())
 }
 
 /// Updates the service until nothing is left to change.

@@ -6,3 +6,4 @@
 mod fixture;
 mod ports;
 mod settings;
+mod updates;

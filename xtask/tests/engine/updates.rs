@@ -1,0 +1,46 @@
+//! Deployments that never end, or that fail late, and how the next one gets out of them.
+
+use crate::fixture::{Engine, QUICK, docker, inspect, wait};
+
+fn deploy(engine: &Engine, changes: &str, code: i32, message: &str) -> String {
+    let ended = engine.xtask(&["deploy", "--publish=none"], &format!("{changes}{QUICK}"));
+    assert_eq!(ended.code, Some(code), "{}{}", ended.out, ended.err);
+    assert!(ended.err.contains(message), "{}", ended.err);
+    ended.out
+}
+
+fn update_state(engine: &Engine) -> String {
+    inspect("service", engine.name)["UpdateStatus"]["State"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Alone on the engine, which may replace a container while it is busy with the networks of others.
+#[test]
+#[ignore = "needs an engine, see main.rs"]
+fn alone_what_hangs_ends_with_the_deadline_and_the_next_deployment_gets_out_of_it() {
+    let engine = Engine::new("xtask-test-hang");
+    // No node is like that.
+    let nowhere = "constraints = [\"node.labels.xtask-test==never\"]";
+    deploy(&engine, nowhere, 4, "Not healthy within 8s, and Swarm keeps trying.");
+    assert_eq!(engine.containers(), "");
+    let out = deploy(&engine, "", 0, "");
+    assert!(out.starts_with("Deployed"), "{out}");
+
+    let (spec, container) = (engine.spec(), engine.containers());
+    assert_eq!(container.lines().count(), 1, "{container}");
+    let add = "--constraint-add=node.labels.xtask-test==never";
+    docker(&["service", "update", "--detach", "--quiet", add, engine.name]);
+    wait("update", || (update_state(&engine) == "updating").then_some(()));
+    let out = deploy(&engine, "", 0, "It has not ended within 8s: rolling back.");
+    assert!(out.starts_with("No change"), "{out}");
+    assert_eq!((engine.containers(), engine.spec()), (container, spec));
+}
+
+/// Swarm watches the containers of an update only.
+#[test]
+#[ignore = "needs an engine, see main.rs"]
+fn a_first_deployment_that_fails_while_it_is_watched_is_no_success() {
+    let engine = Engine::new("xtask-test-first");
+    let ends = "environment.ENDS_AFTER_MS = \"2000\"";
+    deploy(&engine, ends, 4, "Its containers fail, and Swarm keeps trying.");
+    assert_eq!(update_state(&engine), "");
+}
