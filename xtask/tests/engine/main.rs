@@ -3,7 +3,9 @@
 //! `.ci/run` does. Each test has a service of its own name, so that they run at the same
 //! time; one whose name starts with `alone` does not.
 
+mod destroy;
 mod fixture;
 mod ports;
+mod registry;
 mod settings;
 mod updates;
