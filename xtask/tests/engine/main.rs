@@ -8,4 +8,5 @@ mod fixture;
 mod ports;
 mod registry;
 mod settings;
+mod source;
 mod updates;
