@@ -234,8 +234,7 @@ fn a_refused_connection_is_down() {
 #[test]
 fn ipv6_is_tried_if_ipv4_refuses() {
     if !has_ipv6() {
-        eprintln!("skipped: this machine has no [::1]");
-        return;
+        return skipped("IPv6", "this machine has no [::1]");
     }
     // On IPv6, another process may have the port.
     let (refusing, listener) = std::iter::repeat_with(RefusingPort::new)
@@ -258,8 +257,7 @@ fn ipv6_is_tried_if_ipv4_refuses() {
 fn ipv6_is_not_tried_if_ipv4_responds() {
     let server = Server::responding("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n");
     let Ok(listener) = TcpListener::bind(("::1", server.port)) else {
-        eprintln!("skipped: [::1] is missing, or its port is taken");
-        return;
+        return skipped("IPv4 first", "[::1] is missing, or its port is taken");
     };
     let other = Server::on(listener, |mut stream, _| stream.write_all(UP).unwrap());
     probe(server.port, &[])
@@ -278,4 +276,9 @@ fn the_default_port_is_80() {
 
 fn has_ipv6() -> bool {
     TcpListener::bind("[::1]:0").is_ok()
+}
+
+/// Says that a test was skipped, on one line that the test runner does not hold back.
+fn skipped(name: &str, reason: &str) {
+    let _ = writeln!(std::io::stderr(), "SKIPPED {name}: {reason}");
 }
