@@ -79,27 +79,21 @@ impl<S: AsyncAccountStore> AccountService<S> {
     ///
     /// The request may have a [`HostState`](crate::HostState) as an extension. The response has a
     /// [`RouteName`](crate::response::RouteName) and may have a [`Cause`](crate::response::Cause).
-    #[expect(clippy::manual_async_fn, reason = "an `async fn` has room for its arguments twice")]
-    pub fn respond(
-        &self,
-        mut request: Request<Bytes>,
-    ) -> impl Future<Output = Response<Bytes>> + Send {
-        async move {
-            // No route reads them. The memory serves an account's response.
-            let headers = mem::take(request.headers_mut());
-            let (method, uri) = (request.method(), request.uri());
-            let is_read = method == Method::GET || method == Method::HEAD;
-            let response = match Route::of(uri.path()) {
-                None => return to_method(method, not_found()),
-                Some(Route::Health(route)) => {
-                    return self.health.respond(route, &request, || self.store.check()).await;
-                }
-                Some(Route::Account(_)) if uri.path().ends_with('/') => without_trailing_slash(uri),
-                Some(Route::Account(id)) if is_read => self.account(id, headers).await,
-                Some(Route::Account(_)) => method_not_allowed("GET, HEAD"),
-            };
-            of_route("/accounts/{id}", method, response)
-        }
+    pub async fn respond(&self, mut request: Request<Bytes>) -> Response<Bytes> {
+        // No route reads them. The memory serves an account's response.
+        let headers = mem::take(request.headers_mut());
+        let (method, uri) = (request.method(), request.uri());
+        let is_read = method == Method::GET || method == Method::HEAD;
+        let response = match Route::of(uri.path()) {
+            None => return to_method(method, not_found()),
+            Some(Route::Health(route)) => {
+                return self.health.respond(route, &request, || self.store.check()).await;
+            }
+            Some(Route::Account(_)) if uri.path().ends_with('/') => without_trailing_slash(uri),
+            Some(Route::Account(id)) if is_read => self.account(id, headers).await,
+            Some(Route::Account(_)) => method_not_allowed("GET, HEAD"),
+        };
+        of_route("/accounts/{id}", method, response)
     }
 
     async fn account(&self, segment: &str, headers: HeaderMap) -> Response<Bytes> {

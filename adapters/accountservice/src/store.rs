@@ -25,15 +25,12 @@ pub(crate) enum Service {
 }
 
 impl Handler for Service {
-    #[expect(clippy::manual_async_fn, reason = "an `async fn` has room for its arguments twice")]
-    fn respond(&self, request: Request<Bytes>) -> impl Future<Output = Response<Bytes>> + Send {
-        async move {
-            match self {
-                #[cfg(feature = "native-db")]
-                Self::Embedded(service) => service.respond(request).await,
-                #[cfg(feature = "postgres")]
-                Self::Shared(service) => service.respond(request).await,
-            }
+    async fn respond(&self, request: Request<Bytes>) -> Response<Bytes> {
+        match self {
+            #[cfg(feature = "native-db")]
+            Self::Embedded(service) => service.respond(request).await,
+            #[cfg(feature = "postgres")]
+            Self::Shared(service) => service.respond(request).await,
         }
     }
 }

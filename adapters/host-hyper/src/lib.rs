@@ -2,8 +2,8 @@
 //!
 //! A [`Server`] accepts connections on one thread and dispatches each to the worker with the fewest.
 //! Each connection has a hyper of its own. HTTP/1.1 syntax, timeouts, connection limits, overload
-//! and shutdown are handled here; request ids, panics and logging in `accountservice-host`. Accounts,
-//! stores and settings are not known here: the binary `accountservice` brings them together.
+//! and shutdown are handled here; request ids, panics and logging in `accountservice-host`. Nothing
+//! here knows accounts, stores or settings.
 
 mod config;
 mod connection;

@@ -26,54 +26,45 @@ type Rejection = (StatusCode, &'static str);
 const TOO_LARGE: Rejection =
     (StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than this service takes.");
 
-/// Responds to one request.
-///
-/// Every connection has room for this future, so it is small: a body, which is rare, has a box.
-#[expect(clippy::manual_async_fn, reason = "an `async fn` has room for its arguments twice")]
-pub(crate) fn respond<H: Handler>(
+/// Responds to one request. Every connection has room for this future, so it is kept small.
+pub(crate) async fn respond<H: Handler>(
     context: Arc<ConnectionContext<H>>,
     request: Request<Incoming>,
-) -> impl Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send {
-    async move {
-        let server = &*context.server;
-        let has_body = !request.body().is_end_stream();
-        context.deadline.request_started(has_body);
-        let exchange = Exchange::new(&server.exchanges, &request, Some(context.peer));
-        // RFC 9112, section 6.1: a proxy in front may see another end of a chunked body.
-        let is_last = has_body && request.headers().contains_key(TRANSFER_ENCODING);
-        let rejected = |exchange: Exchange<'_>, response| {
-            // The rest of the request would be taken for the next one.
-            Ok(complete(&context, exchange.reject(response), true))
-        };
-        let request = match validate_head(&request, has_body) {
-            Ok(()) if context.is_overload && !asks_for_health(request.uri()) => {
-                return rejected(exchange, overloaded());
+) -> Result<Response<Full<Bytes>>, Infallible> {
+    let server = &*context.server;
+    let has_body = !request.body().is_end_stream();
+    context.deadline.request_started(has_body);
+    let exchange = Exchange::new(&server.exchanges, &request, Some(context.peer));
+    // RFC 9112, section 6.1: a proxy in front may see another end of a chunked body.
+    let mut is_last = has_body && request.headers().contains_key(TRANSFER_ENCODING);
+    let rejected = |(status, detail)| problem(status, detail);
+    let admitted = match validate_head(&request, has_body) {
+        Ok(()) if context.is_overload && !asks_for_health(request.uri()) => Err(overloaded()),
+        Ok(()) if has_body => {
+            // A body is rare: its future has a box of its own.
+            Box::pin(collect(request, &server.config)).await.map_err(rejected)
+        }
+        Ok(()) => Ok(request.map(|_| Bytes::new())),
+        Err(rejection) => Err(rejected(rejection)),
+    };
+    let mut response = match admitted {
+        Ok(mut request) => {
+            if let Some(state) = server.host_state() {
+                request.extensions_mut().insert(state);
             }
-            Ok(()) if has_body => match Box::pin(collect(request, &server.config)).await {
-                Ok(request) => request,
-                Err((status, detail)) => return rejected(exchange, problem(status, detail)),
-            },
-            Ok(()) => request.map(|_| Bytes::new()),
-            Err((status, detail)) => return rejected(exchange, problem(status, detail)),
-        };
-        let request = server.with_host_state(request);
-        let response = pin!(exchange.respond(&*server.handler, request));
-        let response = context.worker.watch(response).await;
-        Ok(complete(&context, response, is_last))
-    }
-}
-
-/// Has the connection send the response.
-fn complete<H>(
-    context: &ConnectionContext<H>,
-    mut response: Response<Bytes>,
-    is_last: bool,
-) -> Response<Full<Bytes>> {
+            context.worker.watch(pin!(exchange.respond(&*server.handler, request))).await
+        }
+        Err(rejection) => {
+            // The rest of the request would be taken for the next one.
+            is_last = true;
+            exchange.reject(rejection)
+        }
+    };
     context.deadline.response_ready();
-    if is_last || context.is_overload || context.server.is_closing() {
+    if is_last || context.is_overload || server.is_closing() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(Full::new)
+    Ok(response.map(Full::new))
 }
 
 fn asks_for_health(uri: &Uri) -> bool {

@@ -189,8 +189,7 @@ impl<H: Handler> Acceptor<H> {
             worker.runtime.spawn(connection::serve(context, stream));
             return;
         }
-        if is_full && self.warned_at.is_none_or(|warned_at| warned_at.elapsed() > WARNING_INTERVAL)
-        {
+        if is_full && self.warned_at.is_none_or(|at| at.elapsed() > WARNING_INTERVAL) {
             let limit = server.config.max_connections;
             warn!("{limit} connections are open, which is the limit: further ones get a 503");
             self.warned_at = Some(Instant::now());

@@ -7,15 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use accountservice_core::HostState;
 use accountservice_host::{Exchanges, Observer};
-use bytes::Bytes;
-use http::Request;
 use tokio::sync::Notify;
 use tracing::{error, info};
 
 use crate::ServerConfig;
 use crate::worker::{STALLED_AFTER, Worker};
 
-/// The state of one server.
 pub(crate) struct ServerState<H> {
     pub(crate) handler: Arc<H>,
     pub(crate) config: ServerConfig,
@@ -76,14 +73,6 @@ impl<H> ServerState<H> {
             stalled: self.stalled.load(Ordering::Relaxed) && self.look_for_stalls(),
         };
         (state != HostState::default()).then_some(state)
-    }
-
-    /// Tells the handler the state of the host, if there is anything to tell.
-    pub(crate) fn with_host_state(&self, mut request: Request<Bytes>) -> Request<Bytes> {
-        if let Some(state) = self.host_state() {
-            request.extensions_mut().insert(state);
-        }
-        request
     }
 
     /// Looks whether a handler blocks its thread, and remembers it for all requests.
