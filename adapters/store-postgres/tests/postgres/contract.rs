@@ -3,8 +3,9 @@
 use accountservice_core::testing::store_contract::{self, Running as Future};
 use accountservice_core::{Account, AccountId, AsyncAccountStore, StoreError};
 
+use crate::client::ask;
 use crate::running::{Running, block_on};
-use crate::server::{PgBouncer, Postgres};
+use accountservice_postgres_server::{PgBouncer, Postgres};
 
 struct Filled(Running);
 
@@ -21,15 +22,14 @@ impl AsyncAccountStore for Filled {
 /// A store of exactly these accounts, in the tables that an earlier one created.
 fn filled(server: &Postgres, url: &str, accounts: &[Account]) -> Filled {
     drop(Running::seeded(url, 1));
-    server.execute("accounts", "TRUNCATE accounts");
+    server.query("accounts", "TRUNCATE accounts");
     let insert = "INSERT INTO accounts VALUES ($1, $2)";
-    let inserted = server.with_client("accounts", async |client| {
+    ask(server, async |client| {
         for account in accounts {
             client.execute(insert, &[&account.id.as_str(), &&*account.name]).await?;
         }
         Ok(())
     });
-    inserted.expect("room");
     Filled(Running::seeded(url, 0))
 }
 

@@ -13,9 +13,10 @@ use accountservice_core::{AccountId, AsyncAccountStore};
 use accountservice_store_postgres::{PostgresStore, Settings};
 use nix::sys::signal::Signal;
 
+use crate::client::{ask, time_of_a_login};
 use crate::proxy::Proxy;
 use crate::running::{Running, runtime};
-use crate::server::{PgBouncer, Postgres};
+use accountservice_postgres_server::{PgBouncer, Postgres};
 
 const ACCOUNTS: u64 = 100;
 
@@ -86,7 +87,7 @@ fn check_row(
         (running, load, Instant::now())
     };
     // On a machine that is busy with something else, a login alone may take a second.
-    let login = server.time_of_a_login();
+    let login = time_of_a_login(server);
     thread::sleep(longest_recovery * 2);
     let lookups = load.stop();
 
@@ -123,7 +124,7 @@ fn check_row(
 
 /// Makes a fault happen.
 fn begin(event: Event, server: &mut Postgres, proxy: &mut Proxy) {
-    let execute = |sql| server.execute("postgres", sql);
+    let execute = |sql| _ = server.query("postgres", sql);
     match event {
         Event::Killed => server.end(Signal::SIGKILL),
         Event::Frozen => server.signal_all(Signal::SIGSTOP),
@@ -139,7 +140,7 @@ fn begin(event: Event, server: &mut Postgres, proxy: &mut Proxy) {
         }
         Event::Restarted | Event::ReadOnly => server.end(Signal::SIGINT),
         Event::Locked => {
-            let locked = server.with_client("accounts", async |client| {
+            ask(server, async |client| {
                 client.batch_execute("BEGIN; LOCK TABLE accounts").await?;
                 tokio::time::sleep(Duration::from_secs(6)).await;
                 let count = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
@@ -147,7 +148,6 @@ fn begin(event: Event, server: &mut Postgres, proxy: &mut Proxy) {
                 assert!(count <= 6, "{count} sessions wait for the lock");
                 client.batch_execute("COMMIT").await
             });
-            locked.expect("a lock");
         }
         Event::Full => {
             execute("ALTER ROLE app CONNECTION LIMIT 0");
@@ -164,7 +164,7 @@ fn begin(event: Event, server: &mut Postgres, proxy: &mut Proxy) {
 
 /// Ends it; the server is back when this returns.
 fn end(event: Event, server: &mut Postgres, proxy: &mut Proxy) {
-    let execute = |sql| server.execute("postgres", sql);
+    let execute = |sql| _ = server.query("postgres", sql);
     match event {
         Event::Killed | Event::Restarted => server.run(&[]),
         Event::ReadOnly => server.run(&["default_transaction_read_only=on"]),

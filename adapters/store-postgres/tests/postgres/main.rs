@@ -3,6 +3,7 @@
 //! Where one of them is not installed, these tests say so on standard error and pass, except with
 //! `CI=true`: then they fail.
 
+mod client;
 mod contract;
 mod faults;
 mod hosts;
@@ -10,5 +11,4 @@ mod log;
 mod proxy;
 mod running;
 mod seeding;
-mod server;
 mod tls;

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::server::free_port;
+use accountservice_postgres_server::free_port;
 
 pub(crate) struct Proxy {
     port: u16,

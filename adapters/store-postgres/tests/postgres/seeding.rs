@@ -3,7 +3,7 @@
 use accountservice_store_postgres::Settings;
 
 use crate::running::Running;
-use crate::server::{PgBouncer, Postgres};
+use accountservice_postgres_server::{PgBouncer, Postgres};
 
 const SEEDED: &str = "SELECT count(*) FROM accounts";
 
@@ -30,7 +30,7 @@ fn accounts_are_numbered_from_10000_and_named_from_person_0() {
 fn an_account_that_is_there_is_left_as_it_is() {
     let Some(server) = Postgres::start() else { return };
     drop(Running::seeded(&server.url(""), 10));
-    server.execute("accounts", "UPDATE accounts SET name = 'Alice' WHERE id = '10003'");
+    server.query("accounts", "UPDATE accounts SET name = 'Alice' WHERE id = '10003'");
     let again = Running::seeded(&server.url(""), 10);
     assert_eq!(again.log.lines()[0], "INFO Seeded 10 fake accounts... (all were there)");
     let more = Running::seeded(&server.url(""), 12);
@@ -43,7 +43,7 @@ fn an_account_that_is_there_is_left_as_it_is() {
 fn ten_replicas_that_start_at_once_seed_once_and_warn_of_nothing() {
     let Some(server) = Postgres::start() else { return };
     for round in 0..5 {
-        server.execute("accounts", "DROP TABLE IF EXISTS accounts, accounts_schema");
+        server.query("accounts", "DROP TABLE IF EXISTS accounts, accounts_schema");
         let settings = || Settings { accounts: 100, ..Settings::default() };
         let replicas: Vec<_> =
             (0..10).map(|_| Running::start(&server.url(""), settings())).collect();
@@ -74,7 +74,7 @@ fn a_server_that_cannot_be_written_to_is_enough_if_the_accounts_are_there() {
 #[test]
 fn no_accounts_need_no_permission_to_write_and_no_table_of_this_program() {
     let Some(server) = Postgres::start() else { return };
-    server.execute(
+    server.query(
         "accounts",
         "CREATE VIEW accounts AS SELECT '7'::text AS id, 'Bond'::text AS name; \
          GRANT SELECT ON accounts TO app; ALTER DATABASE accounts OWNER TO postgres",
@@ -87,15 +87,15 @@ fn no_accounts_need_no_permission_to_write_and_no_table_of_this_program() {
 #[test]
 fn tables_of_a_newer_version_or_of_another_program_are_refused() {
     let Some(server) = Postgres::start() else { return };
-    server.execute("accounts", "CREATE TABLE accounts (id text, name text)");
+    server.query("accounts", "CREATE TABLE accounts (id text, name text)");
     let refused = refusal(&server, 100);
     assert!(
         refused.contains("a table named accounts is there without accounts_schema"),
         "{refused}"
     );
-    server.execute("accounts", "DROP TABLE accounts");
+    server.query("accounts", "DROP TABLE accounts");
     drop(Running::seeded(&server.url(""), 1));
-    server.execute("accounts", "INSERT INTO accounts_schema VALUES (2)");
+    server.query("accounts", "INSERT INTO accounts_schema VALUES (2)");
     for accounts in [0, 100] {
         let refused = refusal(&server, accounts);
         assert!(
@@ -115,7 +115,7 @@ fn a_pooler_without_prepared_statements_is_named_in_the_log() {
     // The pooler connects again, and knows nothing of the statement. It may also end the session
     // before the lookup comes, and the new session prepares its own: then it is done again.
     let warning = (0..30).find_map(|_| {
-        server.execute(
+        server.query(
             "accounts",
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'",
         );
@@ -132,7 +132,7 @@ fn a_prepared_statement_that_the_server_drops_is_prepared_again() {
     let Some(server) = Postgres::start() else { return };
     let running = Running::seeded(&server.url(""), 100);
     assert_eq!(running.name_of("10001").as_deref(), Some("Person_1"));
-    server.execute("accounts", "ALTER TABLE accounts ALTER COLUMN name TYPE varchar(50)");
+    server.query("accounts", "ALTER TABLE accounts ALTER COLUMN name TYPE varchar(50)");
     assert_eq!(running.name_of("10001").as_deref(), Some("Person_1"));
 }
 

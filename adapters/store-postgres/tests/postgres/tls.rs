@@ -6,7 +6,7 @@ use std::process::Command;
 use accountservice_store_postgres::{DatabaseUrl, Settings};
 
 use crate::running::Running;
-use crate::server::Postgres;
+use accountservice_postgres_server::Postgres;
 
 const ENCRYPTED: &str = "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) \
                          WHERE usename = 'app' AND ssl AND version = 'TLSv1.3'";
