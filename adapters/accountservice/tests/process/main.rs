@@ -8,6 +8,8 @@ mod database;
 mod descriptors;
 mod disk;
 mod file;
+#[cfg(feature = "postgres")]
+mod fleet;
 mod health;
 mod limits;
 mod log;

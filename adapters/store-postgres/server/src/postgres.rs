@@ -112,6 +112,24 @@ impl Postgres {
         self.home.write(name, text)
     }
 
+    /// The processor time that the server has used since it was run.
+    pub fn processor_time(&self) -> Duration {
+        let server = pid(self.child.as_ref().expect("it runs"));
+        let read = |process, file| fs::read_to_string(format!("/proc/{process}/{file}"));
+        let processes = children(server).into_iter().chain([server]);
+        let own = processes.map(|process| {
+            let schedstat = read(process, "schedstat").unwrap_or_default();
+            schedstat.split(' ').next().and_then(|first| first.parse::<u64>().ok()).unwrap_or(0)
+        });
+        let own = Duration::from_nanos(own.sum());
+        // proc_pid_stat(5): after the name in brackets, the 14th and 15th field are those of processes
+        // that have ended, in hundredths of a second.
+        let stat = read(server, "stat").expect("it runs");
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        let ended = fields.skip(13).take(2).map(|ticks| ticks.parse::<u64>().expect("a number"));
+        own + Duration::from_millis(ended.sum::<u64>() * 10)
+    }
+
     /// Sends a signal to every process of the server.
     pub fn signal_all(&self, signal: Signal) {
         let server = pid(self.child.as_ref().expect("it runs"));

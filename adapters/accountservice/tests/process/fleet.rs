@@ -1,0 +1,73 @@
+//! Ten replicas that share one database. `--nocapture` shows how long they take and what they cost
+//! its server.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use accountservice_host::testing::{Client, Process, SERVING, eventually};
+use accountservice_postgres_server::Postgres;
+use nix::sys::signal::Signal;
+
+use crate::service::Folder;
+
+const REPLICAS: usize = 10;
+
+/// Those of a replica's main thread and of its two workers.
+const SESSIONS: i64 = 30;
+
+#[test]
+fn ten_replicas_share_a_database_and_a_restart_of_its_server_needs_none_of_theirs() {
+    let Some(mut server) = Postgres::start() else { return };
+    let (folder, database) = (Folder::new(), format!("--database={}", server.url("")));
+    let (started_at, before) = (Instant::now(), server.processor_time());
+    let start = |_| folder.spawn(&[&database, "--workers=2"]);
+    let mut replicas: Vec<_> = (0..REPLICAS).map(start).collect();
+    let addresses: Vec<_> = replicas
+        .iter_mut()
+        .map(|replica| SocketAddr::from((Ipv4Addr::LOCALHOST, replica.port(SERVING))))
+        .collect();
+    replicas.iter_mut().for_each(connected);
+    show("start", started_at, server.processor_time() - before);
+    for replica in &replicas {
+        let warnings = warnings(replica);
+        assert!(warnings.is_empty(), "{warnings:?}");
+    }
+    assert_eq!(server.number("SELECT count(*) FROM accounts"), 100);
+
+    // Two connections of a replica are on two workers.
+    let both = |address: &SocketAddr| [Client::connect(*address), Client::connect(*address)];
+    let mut clients: Vec<_> = addresses.iter().flat_map(both).collect();
+    let sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
+    for client in &mut clients {
+        assert_eq!(client.get("/accounts/10099").status(), 200);
+    }
+    eventually("each runtime has a session", || server.number(sessions) == SESSIONS);
+
+    server.end(Signal::SIGINT);
+    let started_at = Instant::now();
+    server.run(&[]);
+    replicas.iter_mut().for_each(connected);
+    show("restart of the server", started_at, server.processor_time());
+    for client in &mut clients {
+        assert_eq!(client.get("/accounts/10099").status(), 200);
+    }
+    eventually("each runtime has a session again", || server.number(sessions) == SESSIONS);
+    let most = replicas.iter().map(|replica| warnings(replica).len()).max();
+    println!("restart of the server: at most {most:?} warnings of a replica");
+    replicas.into_iter().for_each(Process::stop);
+}
+
+/// Waits until the replica can serve.
+fn connected(replica: &mut Process) {
+    replica.line("Connected to the database");
+}
+
+fn warnings(replica: &Process) -> Vec<&String> {
+    let is_warning = |line: &&String| line.contains("WARN") || line.contains("ERROR");
+    replica.log().iter().filter(is_warning).collect()
+}
+
+fn show(what: &str, started_at: Instant, of_server: Duration) {
+    let took = started_at.elapsed();
+    println!("{what}: {REPLICAS} replicas connected after {took:.0?}, {of_server:?} of the server");
+}
