@@ -3,6 +3,7 @@
 //! `.ci/run` does. Each test has a service of its own name, so that they run at the same
 //! time; one whose name starts with `alone` does not.
 
+mod database;
 mod destroy;
 mod fixture;
 mod ports;
