@@ -6,16 +6,24 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{CryptoProvider, KeyProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::SigningKey;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_graviola::kx;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// What `tokio_postgres` opens TLS connections with. It trusts servers that the file `root` vouches
 /// for; without one, any.
 pub(crate) fn connector(root: Option<&Path>) -> Result<MakeRustlsConnect, Box<dyn Error>> {
-    let provider = Arc::new(rustls_graviola::default_provider());
+    let provider = Arc::new(CryptoProvider {
+        // PostgreSQL offers P-256, since 18 X25519 too, and others where it is told to. What signs
+        // for a client, and ML-KEM, would take 240 KB.
+        kx_groups: vec![&kx::X25519, &kx::P256, &kx::P384],
+        key_provider: &NoKeys,
+        ..rustls_graviola::default_provider()
+    });
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .expect("the provider has suites for TLS 1.2 and 1.3");
@@ -32,6 +40,19 @@ pub(crate) fn connector(root: Option<&Path>) -> Result<MakeRustlsConnect, Box<dy
         builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
     };
     Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
+}
+
+/// Clients have no certificates here.
+#[derive(Debug)]
+struct NoKeys;
+
+impl KeyProvider for NoKeys {
+    fn load_private_key(
+        &self,
+        _: PrivateKeyDer<'static>,
+    ) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        Err(rustls::Error::General("no private key is used".into()))
+    }
 }
 
 /// Accepts any certificate whose key the server has, as libpq does for `prefer` and `require`.
