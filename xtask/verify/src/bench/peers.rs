@@ -14,7 +14,9 @@ const NAMES: &str =
 
 pub(super) struct Peer {
     pub(super) name: String,
-    binary: PathBuf,
+    pub(super) binary: PathBuf,
+    /// After the port.
+    pub(super) args: Vec<String>,
 }
 
 impl Peer {
@@ -33,7 +35,7 @@ impl Peer {
         let is_chosen = |name: &&str| chosen.is_empty() || chosen.iter().any(|it| it == name);
         let peer = |name: &str| {
             let binary = target.join(format!("release/peer-{name}"));
-            Self { name: name.to_owned(), binary }
+            Self { name: name.to_owned(), binary, args: Vec::new() }
         };
         let peers: Vec<_> = known.into_iter().filter(is_chosen).map(peer).collect();
         let missing = peers.iter().filter(|peer| !peer.binary.exists());
@@ -53,7 +55,7 @@ impl Peer {
     /// One worker in this folder, on this port.
     pub(super) fn command(&self, folder: &Path, port: u16) -> Command {
         let mut command = Command::new(&self.binary);
-        command.current_dir(folder).env("WORKERS", "1").arg(port.to_string());
+        command.current_dir(folder).env("WORKERS", "1").arg(port.to_string()).args(&self.args);
         command
     }
 }
