@@ -87,7 +87,7 @@ enum Part {
     Start,
     /// In bytes
     Size,
-    /// Accounts in PostgreSQL, beside axum with two other clients, which takes minutes to build
+    /// The shared store, beside axum with two other clients, which take minutes to build
     Postgres,
 }
 

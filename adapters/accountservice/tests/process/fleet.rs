@@ -27,7 +27,7 @@ fn ten_replicas_share_a_database_and_a_restart_of_its_server_needs_none_of_their
         .map(|replica| SocketAddr::from((Ipv4Addr::LOCALHOST, replica.port(SERVING))))
         .collect();
     replicas.iter_mut().for_each(connected);
-    show("start", started_at, server.processor_time() - before);
+    show("start", started_at, server.processor_time().saturating_sub(before));
     for replica in &replicas {
         let warnings = warnings(replica);
         assert!(warnings.is_empty(), "{warnings:?}");
@@ -69,5 +69,7 @@ fn warnings(replica: &Process) -> Vec<&String> {
 
 fn show(what: &str, started_at: Instant, of_server: Duration) {
     let took = started_at.elapsed();
-    println!("{what}: {REPLICAS} replicas connected after {took:.0?}, {of_server:?} of the server");
+    println!(
+        "{what}: {REPLICAS} replicas connected after {took:.0?}, {of_server:.0?} of the server"
+    );
 }

@@ -3,6 +3,8 @@
 //!
 //! It is not a client: statements go through `psql`. Whatever cannot be done panics, as in a test.
 
+#![allow(clippy::missing_panics_doc, reason = "everything panics, as said above")]
+
 mod pgbouncer;
 mod postgres;
 

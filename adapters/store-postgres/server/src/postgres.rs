@@ -42,6 +42,7 @@ impl Postgres {
     }
 
     /// A running server that follows this one as its standby.
+    #[must_use]
     pub fn standby(&self) -> Self {
         let home = Home::new();
         let mut copy = home.command(self.bin.join("pg_basebackup"));
