@@ -1,5 +1,6 @@
 //! `/metrics`: on its own port only, and what it counts.
 
+use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use accountservice_host::testing::{Client, SERVING_METRICS, eventually};
@@ -73,7 +74,7 @@ fn a_port_in_use_is_refused_before_the_database_is_touched() {
     let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let address = other.local_addr().expect("an address");
     let error = failure(folder.spawn(&[&format!("--metrics-port={}", address.port())]), 1);
-    let reason = "Address already in use (os error 98)";
+    let reason = io::Error::from_raw_os_error(98);
     assert_eq!(error, format!("accountservice: cannot listen on {address}: {reason}"));
     assert!(!folder.database().exists());
 }
