@@ -4,14 +4,13 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use accountservice_host::testing::Process;
+use accountservice_host::testing::{Process, build_binary};
 use accountservice_lambda_emulator::{Edge, Emulator, Kind, Outcome};
 use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http::Request;
-use serde_json::Value;
 
-use crate::command::{command, read, scratch, target};
+use crate::command::{scratch, target};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -31,7 +30,7 @@ pub(crate) struct Args {
 /// Builds and starts the function, invokes it once, and prints the event, what came back, and times.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let (folder, _removed) = scratch(&target().join("invoke"))?;
-    let mut function = Command::new(build()?);
+    let mut function = Command::new(build_binary(&["--package=accountservice-host-lambda"])?);
     let emulator = Emulator::start(TIMEOUT)?;
     function.env("AWS_LAMBDA_RUNTIME_API", emulator.address());
     function.env("ACCOUNTSERVICE_DATABASE", folder.join("accounts.db"));
@@ -71,14 +70,4 @@ fn request(line: &str) -> Result<Request<Bytes>> {
         bail!("the path has no slash in front");
     }
     Ok(Request::builder().method(method).uri(path).body(Bytes::new())?)
-}
-
-/// Cargo says where the binary is: `CARGO_BUILD_TARGET` and others change that.
-fn build() -> Result<String> {
-    let package = "--package=accountservice-host-lambda";
-    let args = ["build", "--quiet", package, "--message-format=json-render-diagnostics"];
-    let messages = read(&mut command("cargo", &args))?;
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut binaries = messages.filter_map(|it| it["executable"].as_str().map(str::to_owned));
-    binaries.next().context("cargo has built no binary")
 }

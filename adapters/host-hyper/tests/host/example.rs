@@ -2,24 +2,11 @@
 
 use std::process::{Command, Output};
 
-use accountservice_host::testing::{Client, Process, SERVING, SERVING_METRICS};
-
-/// Builds a binary of the workspace and returns its path.
-fn build(arguments: &[&str]) -> String {
-    let mut command = Command::new(env!("CARGO"));
-    let output = command.args(["build", "--message-format=json"]).args(arguments).output();
-    let output = output.expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let messages = String::from_utf8(output.stdout).expect("JSON");
-    let mut executables = messages.lines().filter_map(|line| {
-        let message: serde_json::Value = serde_json::from_str(line).ok()?;
-        message["executable"].as_str().map(str::to_owned)
-    });
-    executables.next_back().expect("an executable")
-}
+use accountservice_host::testing::{Client, Process, SERVING, SERVING_METRICS, build_binary};
 
 #[test]
 fn the_probe_finds_the_example_healthy_and_its_routes_are_in_the_metrics() {
+    let build = |arguments| build_binary(arguments).expect("it builds");
     let example = build(&["--package=accountservice-host-hyper", "--example=orders"]);
     let probe = build(&["--package=healthchecker"]);
     let mut command = Command::new(example);

@@ -1,4 +1,4 @@
-//! One raw HTTP client and one way to start a server process, for tests and tools.
+//! One raw HTTP client and one way to build and start a server process, for tests and tools.
 //!
 //! This is not a load generator and no general HTTP client: it shows what a server sends, to the
 //! byte. Tests of hosts, tests of binaries and `xtask` call it. It is behind the feature `testing`
@@ -9,12 +9,14 @@
 
 #![allow(clippy::missing_panics_doc, reason = "stated once above")]
 
+mod binary;
 mod client;
 mod process;
 
 use std::thread;
 use std::time::{Duration, Instant};
 
+pub use binary::build_binary;
 pub use client::{Client, get, is_last};
 pub use process::{Process, SERVING, SERVING_METRICS};
 
