@@ -6,26 +6,25 @@
 mod event;
 mod response;
 mod runtime;
+mod serve;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 use std::ops::ControlFlow;
-use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use accountservice_core::AccountService;
-use accountservice_host::{Exchange, Exchanges, Handler};
+use accountservice_host::Exchanges;
 use accountservice_process::{Exit, Shutdown, log_panics};
 use accountservice_store_native_db::NativeDbStore;
 use anyhow::Result;
-use http::HeaderValue;
 use tracing::level_filters::LevelFilter;
 use tracing::{info, warn};
 
-use event::Invocation;
 use runtime::Runtime;
+use serve::serve;
 use settings::Settings;
 
 #[tokio::main(flavor = "current_thread")]
@@ -56,37 +55,6 @@ async fn run(runtime: &mut Runtime) -> Result<()> {
         AccountService::new(store, settings.served_by).with_testability(settings.testability);
     let exchanges = Exchanges::new(settings.max_body, Arc::new(()));
     serve(runtime, &service, &exchanges, &settings.base_path, shutdown.requested()).await
-}
-
-/// Responds to events, one after the other, until `shutdown` completes. An event that is no request
-/// is an error of its invocation.
-async fn serve(
-    runtime: &mut Runtime,
-    handler: &impl Handler,
-    exchanges: &Exchanges,
-    base_path: &str,
-    shutdown: impl Future<Output = ()>,
-) -> Result<()> {
-    let mut shutdown = pin!(shutdown);
-    loop {
-        let next = tokio::select! {
-            () = &mut shutdown => return Ok(()),
-            next = runtime.next() => next?,
-        };
-        match Invocation::of(&next.event, base_path) {
-            Ok(Invocation { mut request, prefix, payload }) => {
-                let id = HeaderValue::try_from(&next.id)?;
-                request.headers_mut().entry("x-request-id").or_insert(id);
-                let exchange = Exchange::new(exchanges, &request, None).mounted_at(&prefix);
-                let response = exchange.respond(handler, request).await;
-                runtime.respond(&next.id, payload.json(&response)?).await?;
-            }
-            Err(error) => {
-                warn!("Cannot read the event of {}: {error:#}", next.id);
-                runtime.fail(&format!("invocation/{}", next.id), &error).await?;
-            }
-        }
-    }
 }
 
 /// JSON lines on standard output, written at once: the process stands still between two events.

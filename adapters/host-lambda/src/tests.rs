@@ -1,7 +1,6 @@
-//! The host without its store, over sockets against an emulated Lambda. The process is tested in
-//! `tests/process`.
+//! The host with handlers of the tests, over a socket against an emulated Lambda. The process and the
+//! HTTP contract are tested in `tests/process`.
 
-mod contract;
 mod golden;
 mod response;
 
@@ -25,7 +24,7 @@ struct Function {
 }
 
 impl Function {
-    fn start(handler: impl Handler, base_path: &'static str) -> Self {
+    fn start(handler: impl Handler) -> Self {
         let emulator = Emulator::start(Duration::from_secs(30)).expect("a free port");
         let address = emulator.address();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -37,20 +36,16 @@ impl Function {
                 // An error states that the function is dropped, which is as good.
                 let _ = stopped.await;
             };
-            let serve = crate::serve(&mut api, &handler, &exchanges, base_path, shutdown);
+            let serve = crate::serve::serve(&mut api, &handler, &exchanges, "", shutdown);
             runtime.block_on(serve).expect("the API answers");
         });
         Self { emulator, stop: Some(stop), thread: Some(thread) }
     }
 
-    fn invoke(&self, event: impl Into<Vec<u8>>) -> Outcome {
-        self.emulator.invoke("the-invocation", event).expect("the function responds")
-    }
-
     fn response(&self, event: &Value) -> Value {
-        match self.invoke(event.to_string()) {
-            Outcome::Response(response) => response,
-            Outcome::Error(error) => panic!("{error} for {event}"),
+        match self.emulator.invoke("invocation", event.to_string()) {
+            Ok(Outcome::Response(response)) => response,
+            outcome => panic!("{outcome:?} for {event}"),
         }
     }
 }

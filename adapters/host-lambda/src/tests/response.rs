@@ -1,6 +1,6 @@
-//! Responses as JSON, for every kind of event, and what happens to an event that is no request.
+//! Responses as JSON, for every kind of event, of handlers that `bootstrap` has not.
 
-use accountservice_lambda_emulator::{Edge, Kind, Outcome};
+use accountservice_lambda_emulator::{Edge, Kind};
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ fn request(line: &str) -> Request<Bytes> {
 
 /// What a function returns for an event of this kind, if its handler responds like that.
 fn returned(kind: Kind, line: &str, respond: fn() -> Response<Bytes>) -> Value {
-    let function = Function::start(move |_| async move { respond() }, "");
+    let function = Function::start(move |_| async move { respond() });
     let mut returned = function.response(&Edge::new(kind).event(&request(line)));
     for headers in ["headers", "multiValueHeaders"] {
         if let Some(headers) = returned.get_mut(headers).and_then(Value::as_object_mut) {
@@ -82,98 +82,14 @@ fn a_body_that_is_not_text_is_in_base64() {
 }
 
 #[test]
-fn a_response_has_the_id_of_the_invocation_unless_the_client_sent_one() {
-    let function = Function::start(|_| async { Response::new(Bytes::new()) }, "");
-    for kind in Kind::ALL {
-        let edge = Edge::new(kind);
-        let ask = |request| edge.response(&function.response(&edge.event(&request)));
-        let mut with_id = request("GET /");
-        with_id.headers_mut().insert("x-request-id", "mine".parse().expect("a header"));
-        assert_eq!(ask(request("GET /")).headers()["x-request-id"], "the-invocation");
-        assert_eq!(ask(with_id).headers()["x-request-id"], "mine");
-    }
-}
-
-#[test]
 fn a_handler_that_panics_costs_one_request() {
     let handler = |request: Request<Bytes>| async move {
         assert_eq!(request.uri().path(), "/sound", "not this path");
         Response::new(Bytes::new())
     };
-    let function = Function::start(handler, "");
+    let function = Function::start(handler);
     let edge = Edge::new(Kind::V2);
     let ask = |line| edge.response(&function.response(&edge.event(&request(line)))).status();
     assert_eq!(ask("GET /unsound"), 500);
     assert_eq!(ask("GET /sound"), 200);
-}
-
-#[test]
-fn an_event_that_is_no_request_is_an_error_of_its_invocation_that_says_why() {
-    let function = Function::start(|_| async { Response::new(Bytes::new()) }, "");
-    let event = |change: fn(&mut Value)| {
-        let mut event = Edge::new(Kind::V1).event(&request("GET /"));
-        change(&mut event);
-        event.to_string()
-    };
-    for (event, reason) in [
-        ("{".into(), "not an event of HTTP: EOF"),
-        ("[1]".into(), "not an event of HTTP: invalid type"),
-        (r#"{"Records":[]}"#.into(), "not an event of HTTP: missing field `requestContext`"),
-        (event(|event| event["httpMethod"] = Value::Null), "the event has no method"),
-        (event(|event| event["httpMethod"] = "G T".into()), "\"G T\" is not a method"),
-        (event(|event| event["path"] = Value::Null), "the event has no path"),
-        (event(|event| event["path"] = "no-slash".into()), "the path has no slash in front"),
-        (event(|event| event["path"] = "".into()), "the path has no slash in front"),
-        (
-            event(|event| event["path"] = format!("/{}", "x".repeat(70_000)).into()),
-            "the path is not a path",
-        ),
-        (event(|event| event["multiValueHeaders"] = json!({ "a b": ["c"] })), "header \"a b\""),
-        (event(|event| event["multiValueHeaders"] = json!({ "a": ["\n"] })), "header \"a\""),
-        (
-            event(|event| {
-                event["body"] = "not base64".into();
-                event["isBase64Encoded"] = true.into();
-            }),
-            "the body is not base64: Invalid symbol",
-        ),
-    ] {
-        let Outcome::Error(error) = function.invoke(&*event) else { panic!("{event}") };
-        let message = error["errorMessage"].as_str().expect("a message");
-        assert!(message.starts_with(reason), "{message}: {event}");
-    }
-    let edge = Edge::new(Kind::V1);
-    let response = edge.response(&function.response(&edge.event(&request("GET /"))));
-    assert_eq!(response.status(), 200);
-}
-
-#[test]
-fn null_headers_parameters_and_body_are_as_none() {
-    let function = Function::start(|_| async { Response::new(Bytes::new()) }, "");
-    for kind in Kind::ALL {
-        let edge = Edge::new(kind);
-        let mut event = edge.event(&request("GET /health?a"));
-        for field in ["headers", "multiValueHeaders", "queryStringParameters"] {
-            event[field] = Value::Null;
-        }
-        for field in ["multiValueQueryStringParameters", "cookies", "body"] {
-            event[field] = Value::Null;
-        }
-        let response = edge.response(&function.response(&event));
-        assert_eq!(response.status(), 200, "{kind:?}");
-    }
-}
-
-#[test]
-fn a_body_of_6_mb_is_a_413() {
-    let function = Function::start(|_| async { Response::new(Bytes::new()) }, "");
-    for kind in Kind::ALL {
-        let edge = Edge::new(kind);
-        let mut large = request("POST /accounts/10000");
-        *large.body_mut() = vec![b'x'; 6 << 20].into();
-        let response = edge.response(&function.response(&edge.event(&large)));
-        assert_eq!(response.status(), 413, "{kind:?}");
-        let response = edge.response(&function.response(&edge.event(&request("GET /"))));
-        assert_eq!(response.status(), 200, "{kind:?}");
-    }
 }

@@ -1,13 +1,16 @@
 //! The binary `bootstrap` as Lambda starts it, against an emulated Lambda.
 
+mod contract;
+mod events;
 mod samples;
 mod start;
 mod stop;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
+use accountservice_core::testing::request;
 use accountservice_host::testing::Process;
 use accountservice_lambda_emulator::{Edge, Emulator, Kind, Outcome};
 use bytes::Bytes;
@@ -24,9 +27,13 @@ struct Function {
 
 impl Function {
     fn start(variables: &[(&str, &str)]) -> Self {
+        Self::of(Path::new(env!("CARGO_BIN_EXE_bootstrap")), variables)
+    }
+
+    fn of(binary: &Path, variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let emulator = Emulator::start(TIMEOUT).expect("a free port");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_bootstrap"));
+        let mut command = Command::new(binary);
         command.env_clear();
         command.env("AWS_LAMBDA_RUNTIME_API", emulator.address());
         command.env("ACCOUNTSERVICE_DATABASE", folder.path().join("accounts.db"));
@@ -43,12 +50,16 @@ impl Function {
         self.emulator.invoke("invocation", event).expect("the function responds")
     }
 
-    fn ask(&self, edge: &Edge, line: &str) -> Response<Bytes> {
-        let request: Request<Bytes> = accountservice_core::testing::request(line);
-        match self.invoke(edge.event(&request).to_string()) {
+    fn respond(&self, edge: &Edge, request: &Request<Bytes>) -> Response<Bytes> {
+        let event = edge.event(request);
+        match self.invoke(event.to_string()) {
             Outcome::Response(returned) => edge.response(&returned),
-            Outcome::Error(error) => panic!("{line}: {error}"),
+            Outcome::Error(error) => panic!("{error} for {event}"),
         }
+    }
+
+    fn ask(&self, edge: &Edge, line: &str) -> Response<Bytes> {
+        self.respond(edge, &request(line))
     }
 
     /// Asks by the default stage of an HTTP API: the status and the body.
