@@ -9,26 +9,36 @@ use crate::command::{read, target, xtask};
 pub(crate) struct Artifacts {
     pub(crate) service: PathBuf,
     pub(crate) probe: PathBuf,
+    /// Where the binaries are, unless they are built.
+    folder: Option<PathBuf>,
 }
 
 impl Artifacts {
     /// Takes the binaries of this folder, or builds them.
     pub(crate) fn get(folder: Option<&Path>) -> Result<Self> {
-        let folder = match folder {
-            Some(folder) => std::path::absolute(folder)?,
-            None => build()?,
-        };
-        let (service, probe) = (folder.join("accountservice"), folder.join("healthchecker"));
-        for path in [&service, &probe] {
-            ensure!(path.is_file(), "there is no {}", path.display());
-        }
-        Ok(Self { service, probe })
+        let folder = folder.map(std::path::absolute).transpose()?;
+        let binaries = folder.clone().map_or_else(|| build("hyper"), Ok)?;
+        let (service, probe) =
+            (file(&binaries, "accountservice")?, file(&binaries, "healthchecker")?);
+        Ok(Self { service, probe, folder })
+    }
+
+    /// The host for AWS Lambda, from the same folder, or built now.
+    pub(crate) fn bootstrap(&self) -> Result<PathBuf> {
+        let binaries = self.folder.clone().map_or_else(|| build("lambda"), Ok)?;
+        file(&binaries, "bootstrap")
     }
 }
 
-fn build() -> Result<PathBuf> {
+fn file(folder: &Path, name: &str) -> Result<PathBuf> {
+    let path = folder.join(name);
+    ensure!(path.is_file(), "there is no {}", path.display());
+    Ok(path)
+}
+
+fn build(host: &str) -> Result<PathBuf> {
     let triple = triple();
-    read(&mut xtask(&["dist", "--target", &triple]))?;
+    read(&mut xtask(&["dist", "--host", host, "--target", &triple]))?;
     Ok(target().join(triple).join("release"))
 }
 

@@ -4,6 +4,7 @@
 
 pub(crate) mod floor;
 mod growth;
+mod lambda;
 mod memory;
 mod peers;
 mod postgres;
@@ -89,6 +90,8 @@ enum Part {
     Size,
     /// The shared store, beside axum with two other clients, which take minutes to build
     Postgres,
+    /// The host for AWS Lambda: until it asks for an event, and processor time per event
+    Lambda,
 }
 
 /// What the parts share.
@@ -113,6 +116,7 @@ impl Bench {
             Part::Start => start::run(self),
             Part::Size => start::size(self),
             Part::Postgres => postgres::run(self),
+            Part::Lambda => lambda::run(self),
         }
     }
 
