@@ -17,15 +17,24 @@ use std::sync::Arc;
 
 use accountservice_core::AccountService;
 use accountservice_host::Exchanges;
+#[cfg(all(target_arch = "x86_64", target_env = "musl"))]
+use accountservice_musl_memory as _;
 use accountservice_process::{Exit, Shutdown, log_panics};
 use accountservice_store_native_db::NativeDbStore;
 use anyhow::Result;
+use dlmalloc::GlobalDlmalloc;
 use tracing::level_filters::LevelFilter;
 use tracing::{info, warn};
 
 use runtime::Runtime;
 use serve::serve;
 use settings::Settings;
+
+/// Each instance creates its database, for which redb allocates and frees bitmaps of 128 KiB and more
+/// about a thousand times. musl maps memory for each of them and unmaps it again, which is more than half
+/// of the start. This allocator keeps it.
+#[global_allocator]
+static ALLOCATOR: GlobalDlmalloc = GlobalDlmalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
