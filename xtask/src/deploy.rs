@@ -14,10 +14,9 @@ use crate::docker::{Node, docker, engine_is_local};
 use crate::exit::Exit;
 use crate::interrupt::Interrupt;
 use crate::plan::Plan;
-use crate::preflight::{self, Found};
 use crate::service::Service;
 use crate::settings::{Publish, Settings};
-use crate::{dist, image, stored};
+use crate::{dist, image, preflight, stored};
 
 /// How many updates in a row it may take: a port that one service has twice has to be taken away before
 /// it is added.
@@ -69,8 +68,8 @@ pub(crate) fn run(settings: Result<Settings>, binaries: Option<&Path>, json: boo
 }
 
 fn deploy(settings: &Settings, binaries: Option<&Path>, report: &mut Report) -> Result<Exit> {
-    let Found { engine, current } = match preflight::run(settings) {
-        Ok(found) => found,
+    let engine = match preflight::run(settings) {
+        Ok(engine) => engine,
         Err(problems) => {
             eprintln!("preflight failed:\n  {}", problems.join("\n  "));
             (report.outcome, report.problems) = ("preflight_failed", problems);
@@ -92,18 +91,19 @@ fn deploy(settings: &Settings, binaries: Option<&Path>, report: &mut Report) -> 
     report.reference = image::build(settings, &image)?;
     let image = Arg::from(image.name.as_str());
     let reference = Arg::from(report.reference.as_str());
-    let mut facts = Facts { image, reference, stored, current };
-
     let interrupt = Interrupt::listen()?;
-    if facts.current.as_ref().is_some_and(Service::is_updating) {
+    // Only now: another run may have changed it while this one was building.
+    let mut current = Service::find(&settings.service)?;
+    if current.as_ref().is_some_and(Service::is_updating) {
         eprintln!("An update is in progress; waiting for it to end.");
         settle(settings, &interrupt)?;
         if interrupt.is_set() {
             report.outcome = "interrupted";
             return Ok(Exit::Interrupted);
         }
-        facts.current = Service::find(&settings.service)?;
+        current = Service::find(&settings.service)?;
     }
+    let facts = Facts { image, reference, stored, current };
     let plan = Plan::new(settings, &facts)?;
     plan.network.run()?;
     for step in &plan.stored {
@@ -145,8 +145,14 @@ fn update(
         let plan = Plan::new(settings, &facts)?;
         let is_paused = facts.current.as_ref().is_some_and(Service::is_paused);
         let is_right = plan.changes.is_empty() && !is_paused;
-        if !is_right {
-            plan.service.run()?;
+        if !is_right && let Err(error) = plan.service.run() {
+            let is_new = facts.current.is_none();
+            facts.current = Service::find(&settings.service)?;
+            if is_new && facts.current.is_some() {
+                eprintln!("Another deployment has created it: updating.");
+                continue;
+            }
+            return Err(error);
         }
         report.changes.extend(plan.changes);
         let is_new = facts.current.is_none() && settings.replicas > 0;

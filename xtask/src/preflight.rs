@@ -17,14 +17,8 @@ use crate::settings::{Publish, Settings};
 /// The first engine API that knows all that the plan asks for (Docker 20.10).
 const LEAST_API: (u32, u32) = (1, 41);
 
-pub(crate) struct Found {
-    pub(crate) engine: Engine,
-    /// The service as it is, if it is there.
-    pub(crate) current: Option<Service>,
-}
-
-/// All problems at once.
-pub(crate) fn run(settings: &Settings) -> Result<Found, Vec<String>> {
+/// The engine, or all problems at once.
+pub(crate) fn run(settings: &Settings) -> Result<Engine, Vec<String>> {
     let text = |error| format!("{error:#}");
     let engine = engine().map_err(|error| vec![text(error)])?;
     let (major, minor) = engine.api;
@@ -39,8 +33,8 @@ pub(crate) fn run(settings: &Settings) -> Result<Found, Vec<String>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    let (current, problems) = look(settings).map_err(|error| vec![text(error)])?;
-    if problems.is_empty() { Ok(Found { engine, current }) } else { Err(problems) }
+    let problems = look(settings).map_err(|error| vec![text(error)])?;
+    if problems.is_empty() { Ok(engine) } else { Err(problems) }
 }
 
 /// An engine that answers.
@@ -73,7 +67,7 @@ pub(crate) fn swarm() -> Result<Info> {
     Ok(info)
 }
 
-fn look(settings: &Settings) -> Result<(Option<Service>, Vec<String>)> {
+fn look(settings: &Settings) -> Result<Vec<String>> {
     let neighbours = docker(["service", "ls", "--quiet"]).read()?;
     let neighbours: Vec<Service> = inspect("service", &neighbours)?;
     let current = Service::find(&settings.service)?;
@@ -87,7 +81,7 @@ fn look(settings: &Settings) -> Result<(Option<Service>, Vec<String>)> {
         ));
     }
     problems.extend(port(settings, &neighbours, current.as_ref())?);
-    Ok((current, problems))
+    Ok(problems)
 }
 
 /// A network of that name which a service cannot join.

@@ -101,6 +101,29 @@ fn a_service_that_runs_once_on_each_node_cannot_be_updated() {
     fixture.deploy(&[]).fails(5, "runs once on each node, which cannot be changed");
 }
 
+/// The network and the service are not there when they are looked for, and are when they are made.
+#[test]
+fn what_another_run_makes_at_the_same_time_is_taken_as_it_is() {
+    let fixture = deployed(&[
+        ("network inspect*", "[ -e \"$0.network\" ]"),
+        ("network create*", "touch \"$0.network\"; echo 'network exists' >&2; exit 1"),
+        ("service ls --format*", "[ ! -e \"$0.service\" ] || echo '\"accountservice\"'"),
+        ("service inspect*", "[ -e \"$0.service\" ]"),
+        ("service create*", "touch \"$0.service\"; echo 'service exists' >&2; exit 1"),
+        ("service update*", "echo 'here the test ends' >&2; exit 1"),
+        ("image inspect*", "true"),
+        ("inspect --type image*", "echo '[{\"Id\":\"sha256:2\",\"Size\":1}]'"),
+    ]);
+    let ended = fixture.deploy(&["--publish=none"]);
+    ended.fails(4, "Another deployment has created it: updating.\n+ docker service update");
+    ended.fails(4, "here the test ends");
+    let notes = fixture.notes();
+    let updates = notes.lines().filter(|note| note.starts_with("service update"));
+    let updates: Vec<_> = updates.collect();
+    assert_eq!(updates.len(), 1, "{notes}");
+    assert!(updates[0].contains(" --env-rm=OLD "), "{updates:?}");
+}
+
 #[test]
 fn the_status_of_what_is_not_there_is_no_error() {
     let fixture = Fixture::new(&[]);
