@@ -20,6 +20,8 @@ pub(crate) enum Verdict {
     Converged,
     /// The version before serves again: all its replicas are healthy.
     RolledBack,
+    /// It is now what another deployment asked for.
+    Replaced,
     /// Swarm has stopped halfway and waits for a person.
     Paused,
     /// There is nothing to go back to, and every try fails.
@@ -75,9 +77,11 @@ fn look(asked: &Spec, progress: &mut Progress) -> Result<Option<Verdict>> {
         "updating" | "rollback_started" => None,
         "paused" | "rollback_paused" => Some(Verdict::Paused),
         // Something else than was asked for serves, with as many replicas as it is to have.
-        _ if service.spec != *asked => {
+        state if service.spec != *asked => {
             let healthy = tasks.iter().filter(|task| task.is_up()).count();
-            (healthy == replicas).then_some(Verdict::RolledBack)
+            let is_back = state.starts_with("rollback");
+            let verdict = if is_back { Verdict::RolledBack } else { Verdict::Replaced };
+            (healthy == replicas).then_some(verdict)
         }
         _ if is_done(&service, &tasks, replicas) => Some(Verdict::Converged),
         _ if progress.ended >= TRIES * replicas.max(1) => Some(Verdict::Failing),

@@ -207,6 +207,11 @@ fn finish(settings: &Settings, report: &mut Report, verdict: Verdict) -> Exit {
             Exit::RolledBack,
             format!("Rolled back: the new {service} ({image}) failed. The one before it serves ({serving})."),
         ),
+        Verdict::Replaced => (
+            "replaced",
+            Exit::Unknown,
+            format!("Another deployment has replaced this one: {service} runs {serving}."),
+        ),
         Verdict::Paused => (
             "paused",
             Exit::Unknown,

@@ -20,7 +20,7 @@ Exit statuses:
   1    an error before anything was changed
   2    bad usage
   3    rolled back: the new version failed, the old one serves
-  4    the deadline passed, or the engine was lost: the state is unknown
+  4    the deadline passed, another deployment replaced this one, or the engine was lost
   5    preflight failed: no engine, no swarm, port taken...
   6    destroy: something is left; it was named with the reason
   7    heal: over the budget

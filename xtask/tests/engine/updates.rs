@@ -1,6 +1,10 @@
 //! Deployments that never end, or that fail late, and how the next one gets out of them.
 
-use crate::fixture::{Engine, QUICK, docker, inspect, wait};
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::fixture::{Engine, QUICK, docker, inspect, tasks, wait};
 
 fn deploy(engine: &Engine, changes: &str, code: i32, message: &str) -> String {
     let ended = engine.xtask(&["deploy", "--publish=none"], &format!("{changes}{QUICK}"));
@@ -33,6 +37,27 @@ fn alone_what_hangs_ends_with_the_deadline_and_the_next_deployment_gets_out_of_i
     let out = deploy(&engine, "", 0, "It has not ended within 8s: rolling back.");
     assert!(out.starts_with("No change"), "{out}");
     assert_eq!((engine.containers(), engine.spec()), (container, spec));
+}
+
+#[test]
+#[ignore = "needs an engine, see main.rs"]
+fn a_deployment_that_another_one_replaces_does_not_call_itself_rolled_back() {
+    let engine = Engine::new("xtask-test-replaced");
+    engine.deploy((&["--publish=none"], QUICK));
+    let hangs = format!("constraints = [\"node.labels.xtask-test==never\"]{QUICK}");
+    let mut first = engine.command(&["deploy", "--publish=none"], &hangs);
+    first.arg("--binaries").arg(engine.folder.path()).stderr(Stdio::piped());
+    let first = first.spawn().unwrap();
+    wait("task", || tasks(engine.name).iter().any(is_pending).then_some(()));
+    engine.deploy((&["--publish=none"], QUICK));
+    let ended = first.wait_with_output().unwrap();
+    let err = String::from_utf8(ended.stderr).unwrap();
+    assert!(err.contains("\nAnother deployment has replaced this one: "), "{err}");
+    assert_eq!(ended.status.code(), Some(4));
+}
+
+fn is_pending(task: &Value) -> bool {
+    task["Status"]["State"] == "pending"
 }
 
 /// Swarm watches the containers of an update only.
