@@ -39,6 +39,31 @@ fn alone_what_hangs_ends_with_the_deadline_and_the_next_deployment_gets_out_of_i
     assert_eq!((engine.containers(), engine.spec()), (container, spec));
 }
 
+/// No container is needed at the end: other tests may keep the engine busy.
+#[test]
+#[ignore = "needs an engine, see main.rs"]
+fn a_rollback_that_hangs_is_replaced_by_the_next_deployment() {
+    let engine = Engine::new("xtask-test-rollback");
+    let image = engine.image(&[]);
+    let nowhere = |label: &str| format!("node.labels.xtask-test=={label}");
+    let made = engine.create(engine.name, &[&format!("--constraint={}", nowhere("never")), &image]);
+    assert_eq!(made.code, Some(0), "{}", made.err);
+    let add = format!("--constraint-add={}", nowhere("neither"));
+    docker(&["service", "update", "--detach", "--quiet", &add, engine.name]);
+    wait("update", || (update_state(&engine) == "updating").then_some(()));
+
+    let ended = engine.xtask(&["deploy", "--publish=none", "--replicas=0"], QUICK);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    assert!(ended.out.starts_with("Deployed"), "{}", ended.out);
+    for news in [
+        "It has not ended within 8s: rolling back.",
+        "That has not ended either: updating all the same.",
+    ] {
+        assert!(ended.err.contains(news), "{}", ended.err);
+    }
+    assert_eq!(engine.spec()["TaskTemplate"]["Placement"]["Constraints"], Value::Null);
+}
+
 #[test]
 #[ignore = "needs an engine, see main.rs"]
 fn a_deployment_that_another_one_replaces_does_not_call_itself_rolled_back() {
