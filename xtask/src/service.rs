@@ -242,3 +242,61 @@ fn is_same(task: &Value, service: &Value) -> bool {
 pub(crate) fn is_empty(value: &Value) -> bool {
     value.is_null() || [json!(""), json!(0), json!(false), json!([]), json!({})].contains(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::is_same;
+
+    /// As Docker 20.10 prints it, shortened.
+    fn of_task() -> Value {
+        json!({
+            "ContainerSpec": {
+                "Image": "sha256:1", "Env": ["A=1", "B=2"], "Init": false, "StopGracePeriod": 7,
+                "DNSConfig": {}, "Isolation": "default",
+                "Mounts": [{ "Type": "tmpfs", "Target": "/data" }],
+            },
+            "Resources": { "Limits": { "Pids": 128 }, "Reservations": {} },
+            "RestartPolicy": { "Condition": "any", "Delay": 5, "MaxAttempts": 0 },
+            "Placement": {},
+            "Networks": [{ "Target": "n1" }],
+            "ForceUpdate": 0,
+        })
+    }
+
+    /// Changes what is at these paths.
+    fn with(mut spec: Value, changes: &[(&str, Value)]) -> Value {
+        for (path, value) in changes {
+            let (parent, key) = path.rsplit_once('/').unwrap();
+            spec.pointer_mut(parent).unwrap()[key] = value.clone();
+        }
+        spec
+    }
+
+    #[test]
+    fn a_task_is_of_a_service_with_more_empty_values_and_of_none_with_others() {
+        let fills = [
+            ("/Runtime", json!("container")),
+            ("/ContainerSpec/Privileges", json!({})),
+            ("/ContainerSpec/User", json!("")),
+            ("/ContainerSpec/Secrets", json!([])),
+            ("/ContainerSpec/Hosts", Value::Null),
+            ("/Resources/Limits/NanoCPUs", json!(0)),
+        ];
+        assert!(is_same(&of_task(), &with(of_task(), &fills)));
+        assert!(is_same(&with(of_task(), &fills), &of_task()));
+        for change in [
+            ("/ContainerSpec/Image", json!("sha256:2")),
+            ("/ContainerSpec/Env", json!(["A=1"])),
+            ("/ContainerSpec/Init", json!(true)),
+            ("/ContainerSpec/User", json!("0")),
+            ("/ContainerSpec/Mounts", json!([])),
+            ("/Networks", json!([{ "Target": "n2" }])),
+            ("/Placement/Constraints", json!(["node.role==manager"])),
+            ("/ForceUpdate", json!(1)),
+        ] {
+            assert!(!is_same(&of_task(), &with(of_task(), &[change])));
+        }
+    }
+}
