@@ -11,13 +11,13 @@ use anyhow::{Context, Result, ensure};
 
 use crate::arg::Arg;
 use crate::dist::{self, Artifacts};
-use crate::docker::{Engine, Image, find};
+use crate::docker::{Image, find};
 use crate::dockerfile::dockerfile;
 use crate::hash::hash;
-use crate::plan;
 use crate::revision::revision;
 use crate::settings::Settings;
 use crate::workspace::target;
+use crate::{plan, preflight};
 
 const DOCKERFILE: &str = "Dockerfile";
 
@@ -29,7 +29,7 @@ pub(crate) struct Prepared {
 
 /// Builds the image, or only what goes into it, and prints its name.
 pub(crate) fn run(settings: &Settings, binaries: Option<&Path>, prepare_only: bool) -> Result<()> {
-    let engine = Engine::ask()?;
+    let engine = preflight::engine()?;
     let artifacts = dist::for_arch(settings, &engine.arch, binaries)?;
     let image = prepare(settings, &artifacts, engine.api)?;
     drop(artifacts);
@@ -47,7 +47,8 @@ pub(crate) fn prepare(
     api: (u32, u32),
 ) -> Result<Prepared> {
     let images = target()?.join("image");
-    let filling = images.join(format!(".filling-{}", std::process::id()));
+    // The artifacts keep other runs away; what a killed one has left is removed.
+    let filling = images.join(".filling");
     let filled = fill(&filling, settings, artifacts, api);
     let tag = filled.with_context(|| format!("cannot fill {}", filling.display()))?;
     let context = images.join(&tag);

@@ -9,7 +9,7 @@ use crate::fixture::{Fixture, run};
 #[test]
 fn without_docker_it_says_how_to_get_it() {
     let fixture = Fixture::new(&[]);
-    for command in ["deploy", "status", "heal", "destroy"] {
+    for command in ["deploy", "image", "status", "heal", "destroy"] {
         let mut xtask = Command::new(env!("CARGO_BIN_EXE_xtask"));
         let ended = run(xtask.arg(command).env("PATH", fixture.path().join("nothing")));
         let code = if command == "deploy" { 5 } else { 1 };
@@ -28,7 +28,9 @@ fn without_an_engine_it_says_how_to_start_one() {
         preflight failed:
           no engine answers: start it, for example with `systemctl start docker`, or name another with DOCKER_HOST or `docker context use NAME`. Docker says: `docker version '--format={{json .Server}}'` ended with exit status: 1: Cannot connect to the Docker daemon at unix:///x.
     "#]]);
-    fixture.xtask(&["status"]).fails(1, "no engine answers: start it");
+    for command in ["image", "status", "heal", "destroy"] {
+        fixture.xtask(&[command]).fails(1, "no engine answers: start it");
+    }
 }
 
 #[test]
