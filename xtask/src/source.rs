@@ -58,7 +58,7 @@ impl TryFrom<String> for Source {
             Some(("file", path)) if !path.is_empty() => Ok(Self::File(path.into())),
             Some(("env", variable))
                 if variable.chars().all(name)
-                    && !variable.starts_with(|c: char| c.is_numeric()) =>
+                    && variable.starts_with(|c: char| !c.is_ascii_digit()) =>
             {
                 Ok(Self::Variable(variable.to_owned()))
             }

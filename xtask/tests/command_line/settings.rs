@@ -70,7 +70,10 @@ fn a_value_with_a_wrong_unit_says_what_is_right() {
     settings("health.interval = \"3 parsecs\"")
         .fails(1, "\"3 parsecs\" is not a duration such as 500ms, 3s, 2m: unknown time unit");
     settings("limits.memory = \"64 MB\"").fails(1, "\"64 MB\" is not a size such as 4096");
-    settings("secrets.key = \"hunter2\"").fails(1, "not \"file:PATH\" or \"env:NAME\"");
+    for source in ["hunter2", "env:", "env:1ST", "env:A B", "file:"] {
+        settings(&format!("secrets.key = \"{source}\""))
+            .fails(1, "not \"file:PATH\" or \"env:NAME\"");
+    }
 }
 
 #[test]
