@@ -11,12 +11,13 @@ use toml::{Table, Value};
 use crate::cleanup::Cleanup;
 use crate::command::{read, root, scratch, target, xtask};
 use crate::docker::docker;
+use crate::lock::Lock;
 
 /// Not published: reached inside of its network only. A new container can start before the old one
 /// stops, as there is no port in the way.
 pub(crate) const INSIDE: [&str; 3] = ["--testability", "--publish=none", "--endpoint-mode=dnsrr"];
 
-/// The fields are dropped in this order: the service goes before the swarm.
+/// The fields are dropped in this order: the service goes before the swarm, and the lock last.
 pub(crate) struct Deployment {
     _service: Cleanup,
     _swarm: Option<Cleanup>,
@@ -24,12 +25,14 @@ pub(crate) struct Deployment {
     pub(crate) folder: PathBuf,
     name: &'static str,
     binaries: Option<PathBuf>,
+    _lock: Lock,
 }
 
 impl Deployment {
-    /// Needs an engine. Joins a swarm if the engine is in none, and removes what a former run that was
-    /// killed may have left.
+    /// Needs an engine. Waits for other runs on it, joins a swarm if the engine is in none, and removes
+    /// what a former run that was killed may have left.
     pub(crate) fn prepare(name: &'static str, binaries: Option<&Path>) -> Result<Self> {
+        let lock = Lock::take()?;
         let swarm = join_swarm()?;
         let (folder, removed) = scratch(&target().join(name))?;
         fs::copy(root().join("infra/deploy.toml"), folder.join("deploy.toml"))?;
@@ -38,7 +41,15 @@ impl Deployment {
         let service = Cleanup::new(move || drop(destroy.output()));
         // Commands run in the root of the workspace, wherever this one was typed.
         let binaries = binaries.map(std::path::absolute).transpose()?;
-        Ok(Self { _service: service, _swarm: swarm, _folder: removed, folder, name, binaries })
+        Ok(Self {
+            _service: service,
+            _swarm: swarm,
+            _folder: removed,
+            folder,
+            name,
+            binaries,
+            _lock: lock,
+        })
     }
 
     /// `cargo xtask` under the name of the deployment, with these keys of deploy.toml changed.
@@ -80,8 +91,8 @@ fn under_name(name: &str, folder: &Path, args: &[&str]) -> Command {
 
 /// The engine's swarm; one that is made here is left at the end.
 fn join_swarm() -> Result<Option<Cleanup>> {
-    let state = read(&mut docker(&["info", "--format={{.Swarm.LocalNodeState}}"]));
-    if state.context("no engine answers; .ci/run starts one")? != "inactive" {
+    let state = read(&mut docker(&["info", "--format={{.Swarm.LocalNodeState}}"]))?;
+    if state != "inactive" {
         return Ok(None);
     }
     read(&mut docker(&["swarm", "init", "--advertise-addr=127.0.0.1"]))?;

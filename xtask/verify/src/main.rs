@@ -15,6 +15,7 @@ mod e2e;
 mod faults;
 mod invoke;
 mod load;
+mod lock;
 mod machine;
 mod pool;
 mod requests;

@@ -1,6 +1,11 @@
 //! The command lines of verify, as far as they can be told without building or measuring.
 
-use std::process::Command;
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
+
+use tempfile::TempDir;
 
 fn verify(args: &[&str]) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_verify")).args(args).output().unwrap();
@@ -29,4 +34,30 @@ fn a_wrong_command_line_is_refused_before_anything_is_built() {
         assert!(!text.contains("Building"), "{args:?}: {text}");
         assert_eq!(ended, Some(code), "{args:?}");
     }
+}
+
+/// Both would have the same service, and one of them would leave the swarm. The engine is a `docker`
+/// that knows its own id only.
+#[test]
+fn of_two_runs_on_one_engine_the_second_waits_and_says_for_which_one() {
+    let folder = TempDir::new().unwrap();
+    let docker = folder.path().join("docker");
+    fs::write(&docker, "#!/bin/sh\n[ \"$2\" = '--format={{.ID}}' ] && echo A:1\n").unwrap();
+    fs::set_permissions(&docker, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = folder.path().join("verify-A:1.lock");
+    fs::write(&path, "process 1: cargo xtask soak").unwrap();
+    let held = File::open(&path).unwrap();
+    held.lock().unwrap();
+    let mut e2e = Command::new(env!("CARGO_BIN_EXE_verify"));
+    e2e.args(["e2e", "--binaries=/nowhere"]).env("TMPDIR", folder.path());
+    e2e.env("PATH", folder.path()).stderr(Stdio::piped());
+    let mut waits = e2e.spawn().unwrap();
+    let mut lines = BufReader::new(waits.stderr.take().unwrap()).lines();
+    let line = lines.next().unwrap().unwrap();
+    assert!(line.starts_with("Waiting for process 1: cargo xtask soak ("), "{line}");
+    assert_eq!(waits.try_wait().unwrap(), None);
+    drop(held);
+    assert_eq!(waits.wait().unwrap().code(), Some(1));
+    let holder = fs::read_to_string(&path).unwrap();
+    assert_eq!(holder, format!("process {}: cargo xtask e2e --binaries=/nowhere", waits.id()));
 }
