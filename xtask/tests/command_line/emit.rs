@@ -7,27 +7,15 @@ use std::process::Command;
 
 use expect_test::expect;
 
-use crate::fixture::{Fixture, run};
+use crate::fixture::{Fixture, run, workspace};
 
 /// Everything that one language or another gives a meaning to.
 const ODD: &str = "it's $HOME \"and\" `more`; $image \\n \\\\ 100% ñ ก e\u{301} #{x} *";
 
-/// A workspace in a folder of this name, as far as `emit` needs one.
-fn workspace(fixture: &Fixture, name: &str) -> std::path::PathBuf {
-    let root = fixture.path().join(name);
-    for folder in ["xtask", "infra"] {
-        fs::create_dir_all(root.join(folder)).unwrap();
-    }
-    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-    for file in ["Cargo.toml", "xtask/Cargo.toml", "infra/deploy.toml"] {
-        fs::copy(Path::new(source).join(file), root.join(file)).unwrap();
-    }
-    root
-}
-
 #[test]
 fn the_committed_files_are_what_the_plan_says() {
-    Fixture::new(&[]).xtask(&["emit", "--check"]).check(0, &expect![[""]]);
+    let mut command = Fixture::new(&[]).command(&["emit", "--check"]);
+    run(command.env("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR"))).check(0, &expect![[""]]);
 }
 
 #[test]
@@ -72,7 +60,8 @@ fn a_value_reaches_docker_through_the_script_as_it_was_written_in_every_shell() 
 fn the_script_finds_the_workspace_from_anywhere() {
     let fixture = Fixture::new(&[("image inspect*", "echo sha256:1"), ("*", "true")]);
     fixture.program("git", "#!/bin/sh\npwd -P >>\"$PLACES\"\necho 1\n");
-    let root = workspace(&fixture, "work space ñ");
+    let root = fixture.path().join("work space ñ");
+    workspace(&root, "");
     let places = fixture.path().join("places");
     let path = format!("{}:{}", fixture.path().display(), std::env::var("PATH").unwrap());
     for out in ["infra", ".", "deep/er/folder", "../outside"] {
@@ -99,11 +88,8 @@ fn the_script_finds_the_workspace_from_anywhere() {
 fn each_checkout_acts_on_itself_whatever_the_binary_was_compiled_in() {
     let fixture = Fixture::new(&[]);
     for port in ["7001", "7002", "7001"] {
-        let root = workspace(&fixture, port);
-        let file = root.join("infra/deploy.toml");
-        let text = fs::read_to_string(&file).unwrap();
-        fs::write(&file, text.replace("\nport = 6767\n\n", &format!("\nport = {port}\n\n")))
-            .unwrap();
+        let root = fixture.path().join(port);
+        workspace(&root, &format!("port = {port}"));
         let mut dry_run = fixture.command(&["deploy", "--dry-run"]);
         let script = run(dry_run.env("CARGO_MANIFEST_DIR", root.join("xtask"))).succeeds();
         assert!(script.contains(&format!("--publish=published={port},")), "{script}");

@@ -1,5 +1,6 @@
-//! Runs xtask as users and scripts do. Where an engine is needed, a `docker` that answers from a table
-//! stands in; `tests/engine.rs` and `cargo xtask e2e` use a real one.
+//! Runs xtask as users and scripts do, in a workspace with settings of its own: tests compare with
+//! literals, whatever names and ports `infra/deploy.toml` has. Where an engine is needed, a `docker` that
+//! answers from a table stands in; `tests/engine` and `cargo xtask e2e` use a real one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -9,6 +10,9 @@ use std::process::Command;
 use expect_test::Expect;
 use tempfile::TempDir;
 use toml::{Table, Value};
+
+/// Every key with a value.
+const SETTINGS: &str = include_str!("../../src/settings/suggestions.toml");
 
 /// A healthy engine that is in a swarm, where nothing is deployed.
 const ENGINE: &[(&str, &str)] = &[
@@ -25,7 +29,7 @@ const ENGINE: &[(&str, &str)] = &[
     ("ps*", "true"),
 ];
 
-/// A folder with a `docker` that answers from a table and notes what it was asked.
+/// A workspace, and in the same folder a `docker` that answers from a table and notes what it was asked.
 pub(crate) struct Fixture {
     pub(crate) folder: TempDir,
 }
@@ -45,6 +49,7 @@ impl Fixture {
         );
         let fixture = Self { folder };
         fixture.program("docker", &script);
+        workspace(fixture.path(), "");
         fixture
     }
 
@@ -64,7 +69,7 @@ impl Fixture {
         fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
-    /// The flag for a settings file: `infra/deploy.toml` with these keys changed.
+    /// The flag for a settings file with these keys changed.
     pub(crate) fn config(&self, changes: &str) -> String {
         format!("--config={}", self.file("deploy.toml", changed(changes)))
     }
@@ -79,11 +84,12 @@ impl Fixture {
         format!("--binaries={}", self.path().display())
     }
 
-    /// xtask with this `docker` first in its path.
+    /// xtask in the workspace, with this `docker` first in its path.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let path = format!("{}:{}", self.path().display(), std::env::var("PATH").unwrap());
         let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
         command.args(args).env("PATH", path).env("CARGO_TARGET_DIR", self.path().join("target"));
+        command.env("CARGO_MANIFEST_DIR", self.path().join("xtask"));
         command
     }
 
@@ -100,10 +106,23 @@ impl Fixture {
     }
 }
 
-/// `infra/deploy.toml` with these keys changed.
+/// As much of a workspace as xtask reads, in this folder, with these keys of its settings changed.
+pub(crate) fn workspace(root: &Path, changes: &str) {
+    let manifest = fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml")).unwrap();
+    for (name, content) in [
+        ("Cargo.toml", manifest),
+        ("xtask/Cargo.toml", Vec::new()),
+        ("infra/deploy.toml", changed(changes).into()),
+    ] {
+        let path = root.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+}
+
+/// A settings file with these keys changed.
 pub(crate) fn changed(changes: &str) -> String {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../infra/deploy.toml");
-    let mut settings: Table = fs::read_to_string(file).unwrap().parse().unwrap();
+    let mut settings: Table = SETTINGS.parse().unwrap();
     merge(&mut settings, changes.parse().unwrap());
     settings.to_string()
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Stdio;
 
-use crate::fixture::{Fixture, changed, run};
+use crate::fixture::{Fixture, run, workspace};
 
 #[test]
 fn a_binary_that_needs_a_loader_does_not_ship() {
@@ -182,11 +182,7 @@ fn a_path_with_any_characters_reaches_the_compiler_in_one_piece() {
     let fixture = Fixture::new(&[]);
     fixture.program("rustup", "#!/bin/sh\necho x86_64-unknown-linux-musl\n");
     let root = fixture.path().join("it's \"a\" $path e\u{301} ก \\");
-    for folder in ["xtask", "infra"] {
-        fs::create_dir_all(root.join(folder)).unwrap();
-    }
-    fs::write(root.join("xtask/Cargo.toml"), "").unwrap();
-    fs::write(root.join("infra/deploy.toml"), changed("")).unwrap();
+    workspace(&root, "");
     let flags = fixture.path().join("flags");
     let script = format!(
         "#!/bin/sh\nprintf %s \"$CARGO_ENCODED_RUSTFLAGS\" >'{}'\nexit 9\n",
