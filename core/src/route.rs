@@ -1,4 +1,4 @@
-//! From a path to a route. Methods, variable segments and responses are not its subject.
+//! From a path to a route. Segments stay encoded; methods and responses are not matched here.
 
 use crate::HealthRoute;
 

@@ -1,5 +1,5 @@
 //! A command as a value: an argument vector that is shown, run or read from. No shell takes part, so
-//! that an argument needs quoting only where a script is rendered. Every command of xtask uses it.
+//! that an argument needs quoting only where a script is rendered. The commands of xtask use it, `verify` aside.
 
 use std::fmt;
 use std::io::Write as _;

@@ -1,7 +1,7 @@
 //! What xtask reads from Docker, as JSON through the `docker` command line, so that contexts,
 //! `DOCKER_HOST` and ssh work as they do by hand. A field that Docker always writes and that is
 //! missing is an error that names it; fields that Docker leaves out when they are empty are optional
-//! here. Services and tasks are in `service`. Commands that change the service are in `plan`.
+//! here. Services and tasks are in `service`. Nothing here changes anything.
 
 use std::collections::BTreeMap;
 

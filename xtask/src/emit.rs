@@ -1,4 +1,4 @@
-//! `emit`: the plan as files that people read and can run by hand. They are committed, and the gate
+//! `emit` and `deploy --dry-run`: the plan as files that people read and can run by hand. They are committed, and the gate
 //! compares them with the plan.
 
 use std::fmt::Write as _;

@@ -17,7 +17,7 @@ pub(crate) enum Exit {
 pub(crate) const HELP: &str = "\
 Exit statuses:
   0    done: converged, or nothing to change
-  1    an error before anything was changed
+  1    an error; deploy: before anything was changed
   2    bad usage
   3    rolled back: the new version failed, the old one serves
   4    the deadline passed, another deployment replaced this one, or the engine was lost

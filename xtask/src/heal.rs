@@ -1,5 +1,5 @@
-//! `heal`: forces one replica unhealthy and times how it is replaced. All times are the engine's own,
-//! from its events, so neither polling nor the way to the engine is in them.
+//! `heal`: forces one replica unhealthy and times how it is replaced. All times are the engine's own, from
+//! its events. `answering` is the end of a probe that `heal` starts in the new container.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};
@@ -146,8 +146,9 @@ impl Events {
                 && self::slot(event.attribute("name")) == slot
         })?;
         let new = started.actor.id.clone();
-        ensure!(ask(settings, &new, "/accounts/10000")?, "the new container does not answer");
-        let answering = self.end_of_exec("the new container to answer", "/accounts/")?;
+        ensure!(ask(settings, &new, "/health")?, "the new container does not answer");
+        // The image's own probe has no such argument.
+        let answering = self.end_of_exec("the new container to answer", "--path=/health")?;
         let healthy =
             self.event("the new container to be healthy", |event| event.is(&new, HEALTHY))?;
         let failed = self.seen.iter().find(|event| {

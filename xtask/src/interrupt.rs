@@ -1,4 +1,4 @@
-//! Waiting that Ctrl-C and SIGTERM cut short. They do not end the process: `deploy` and `destroy` still
+//! Waits that Ctrl-C and SIGTERM end early. They do not end the process: `deploy` and `destroy` still
 //! report the state of things.
 
 use std::cell::Cell;

@@ -1,5 +1,5 @@
 //! The steps that build the image and bring the service up, as values. `emit` and `--dry-run` print
-//! them, `image` and `deploy` run them, so that what is shown and what is done cannot differ. A plan is
+//! them, `image` and `deploy` run them. Checks, waiting, rollback and clean-up are `deploy`'s own. A plan is
 //! made from facts that are handed in; it asks no engine.
 
 use std::fmt;

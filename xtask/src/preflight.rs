@@ -1,5 +1,5 @@
 //! Checks whether a deployment can succeed, before anything is changed. Each problem comes with what to
-//! type. Everything is read from Docker's JSON. `deploy` calls it; `status` and the others use its
+//! type. What is read comes from Docker's JSON, and from binding the port on this machine. `deploy` calls it; `status` and the others use its
 //! explanation of an engine that does not answer.
 
 use std::collections::BTreeSet;

@@ -130,8 +130,9 @@ impl ProbeReport {
 impl TaskReport {
     fn new(task: &Task, tasks: &[Task]) -> Result<Self> {
         let container = task.container().map(Container::find).transpose()?.flatten();
-        let is_before =
-            |other: &&Task| other.slot == task.slot && other.created_at < task.created_at;
+        let has_failed = |other: &&Task| {
+            other.slot == task.slot && other.created_at < task.created_at && other.has_ended()
+        };
         let probes = container.as_ref().map_or(&[][..], Container::probes);
         let probes = &probes[probes.len().saturating_sub(PROBES)..];
         Ok(Self {
@@ -144,8 +145,13 @@ impl TaskReport {
             since: task.status.timestamp.clone(),
             error: task.status.err.clone(),
             exit_status: task.exit_status(),
-            restarts: tasks.iter().filter(is_before).count(),
-            health: container.as_ref().and_then(Container::health).map(str::to_owned),
+            restarts: tasks.iter().filter(has_failed).count(),
+            // Docker calls a container that has ended unhealthy.
+            health: container
+                .as_ref()
+                .filter(|_| task.is_wanted())
+                .and_then(Container::health)
+                .map(str::to_owned),
             probes: probes.iter().map(ProbeReport::new).collect(),
         })
     }
@@ -190,7 +196,8 @@ impl Report<'_> {
                 None => println!("    node: {}", task.node),
             }
             for probe in &task.probes {
-                println!("    probe: exit status {} {}", probe.exit_status, probe.output);
+                let line = format!("    probe: exit status {} {}", probe.exit_status, probe.output);
+                println!("{}", line.trim_end());
             }
         }
     }

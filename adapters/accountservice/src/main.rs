@@ -1,4 +1,4 @@
-//! The binary `accountservice`, the only package that knows hosts and stores: settings, store,
+//! The binary `accountservice`, the package that brings hosts and stores together: settings, store,
 //! handler, server, in this order.
 
 mod logging;

@@ -1,6 +1,6 @@
 //! The state of one server, for all its threads: what it serves, its phase, and its connections.
 //!
-//! It decides nothing. The server changes the phase, connections count themselves.
+//! The server changes the phase, connections count themselves.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

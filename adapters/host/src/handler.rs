@@ -1,4 +1,4 @@
-//! The one thing that a host needs to know about a service.
+//! `Handler`, the one trait that a host needs of a service: a function from request to response.
 
 use accountservice_core::{AccountService, AsyncAccountStore};
 use bytes::Bytes;

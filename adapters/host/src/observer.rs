@@ -1,4 +1,4 @@
-//! The events that a host reports, for metrics.
+//! `Observer`, which receives a host's events. `accountservice-metrics` implements it.
 
 use std::time::Duration;
 

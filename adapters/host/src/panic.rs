@@ -1,4 +1,4 @@
-//! Panics as values.
+//! Turns a panic of a handler into a value, so that it costs one request.
 
 use std::any::Any;
 use std::future::poll_fn;

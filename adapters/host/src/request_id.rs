@@ -1,4 +1,4 @@
-//! Request ids: they connect a response with the log entries about it.
+//! Request ids, which connect a response with the log entries about it: the client's, or a new one.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;

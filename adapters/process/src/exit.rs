@@ -1,4 +1,4 @@
-//! How a process ends: the exit status, and the text for the user. What is logged is not its concern.
+//! How a process ends: the exit status, and the text for the user. Nothing is logged here.
 
 use std::error::Error;
 use std::fmt;

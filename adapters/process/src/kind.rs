@@ -1,4 +1,4 @@
-//! Kinds of values that settings have. A kind that one binary alone has is made there.
+//! Kinds of values that settings have. A kind that only one binary needs is defined in that binary.
 
 use std::fmt::Display;
 use std::str::FromStr;

@@ -1,4 +1,5 @@
-//! The HTTP contract as data: requests, and the whole response to each, to the byte.
+//! The HTTP contract as data: requests, and the response to each: status, body, and headers in any order
+//! except `date`, `connection` and `x-request-id`, which are the host's.
 //!
 //! It is written once and run against the bare core and against every host over its transport.
 
