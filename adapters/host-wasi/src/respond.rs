@@ -35,7 +35,6 @@ pub(crate) fn respond(handler: &impl Handler, incoming: &IncomingRequest, out: R
     };
     let exchange = Exchange::new(&EXCHANGES, &request, None);
     let response = match body(incoming) {
-        Some(body) if body.len() > MAX_BODY => exchange.reject_too_large(),
         Some(body) => at_once(exchange.respond(handler, request.map(|()| body))),
         None => exchange.reject(malformed("The body is malformed or incomplete.")),
     };
