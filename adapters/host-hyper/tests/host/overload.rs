@@ -86,6 +86,21 @@ fn a_body_above_the_limit_is_not_waited_for() {
 }
 
 #[test]
+fn a_malformed_head_decides_before_the_connection_limit_and_that_before_a_large_body() {
+    let expect = |server: &TestServer, host: &str, status: u16| {
+        let mut client = server.connect();
+        client.send(format!("POST / HTTP/1.1\r\n{host}Content-Length: 1000000\r\n\r\n"));
+        assert_eq!(client.response().status(), status, "{host:?}");
+    };
+    let server = TestServer::start(config(), service());
+    expect(&server, "", 400);
+    expect(&server, "Host: test\r\n", 413);
+    let (server, _clients) = full(1);
+    expect(&server, "", 400);
+    expect(&server, "Host: test\r\n", 503);
+}
+
+#[test]
 fn a_connection_that_ends_makes_room() {
     let (server, mut clients) = full(2);
     assert!(is_last(&server.connect().get("/health")));
