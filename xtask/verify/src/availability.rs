@@ -30,14 +30,9 @@ impl AvailabilityProbe {
     /// addresses.
     pub(crate) fn of_any(service: &'static str) -> Self {
         Self::start(move || {
-            let mut last = Err(anyhow!("no container"));
-            for (_, address) in addresses(service)? {
-                last = answers(address);
-                if last.is_ok() {
-                    break;
-                }
-            }
-            last
+            let none = Err(anyhow!("no container"));
+            let addresses = addresses(service)?.into_iter();
+            addresses.fold(none, |last, (_, address)| last.or_else(|_| answers(address)))
         })
     }
 
