@@ -3,17 +3,17 @@
 //! figures do not. Goals stand beside the figures; only a wrong response is a failure.
 
 pub(crate) mod floor;
-mod growth;
 mod lambda;
 mod memory;
 mod peers;
 mod postgres;
 mod report;
-mod rounds;
+pub(crate) mod rounds;
 mod server;
 mod start;
 mod throughput;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -21,19 +21,19 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
+use serde::Serialize;
 
 use self::peers::Peer;
 use self::report::{Findings, Report};
 use self::server::{Cores, Server, on};
 use crate::artifacts::Artifacts;
-use crate::cleanup::Cleanup;
-use crate::command::{scratch, target};
+use crate::command::{Scratch, target};
 use crate::machine::Machine;
 
 const HELP: &str = "\
 l64 means 64 keep-alive connections with one request in flight on each; the service has one worker and
 its metrics on. The floor is an epoll loop that parses nothing. The tables show medians;
-others % is what other processes used of one core in the worst sample.
+min and max are the slowest and the fastest sample.
 
 Exit statuses:
   0    measured, whatever goals were missed
@@ -74,7 +74,8 @@ pub(crate) struct Args {
 }
 
 /// What can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
 enum Part {
     /// One worker on one core, as a share of the floor
     Throughput,
@@ -99,11 +100,8 @@ struct Bench {
     artifacts: Artifacts,
     peers: Vec<Peer>,
     cores: Cores,
-    rounds: u16,
-    sample_time: Duration,
-    long: bool,
-    folder: PathBuf,
-    _folder: Cleanup,
+    scratch: Scratch,
+    args: Args,
 }
 
 impl Bench {
@@ -111,19 +109,13 @@ impl Bench {
         match part {
             Part::Throughput => throughput::one_core(self),
             Part::Connections => throughput::connections(self),
-            Part::Growth => growth::run(self),
+            Part::Growth => throughput::growth(self),
             Part::Memory => memory::run(self),
             Part::Start => start::run(self),
             Part::Size => start::size(self),
             Part::Postgres => postgres::run(self),
             Part::Lambda => lambda::run(self),
         }
-    }
-
-    fn folder(&self, name: &str) -> Result<PathBuf> {
-        let folder = self.folder.join(name);
-        fs::create_dir_all(&folder)?;
-        Ok(folder)
     }
 
     /// One worker of the service on the server's core, with its database in this folder.
@@ -135,15 +127,17 @@ impl Bench {
     /// The folder of a database with this many accounts, made once, by a process that has ended.
     fn database(&self, accounts: u64) -> Result<PathBuf> {
         let name = format!("accounts-{accounts}");
-        if !self.folder.join(&name).exists() {
+        if !self.scratch.path.join(&name).exists() {
             eprintln!("  seeding {accounts} accounts; a million takes some 7 s");
-            self.serve(&self.folder(&name)?, &[&format!("--accounts={accounts}")])?.stop();
+            let flag = format!("--accounts={accounts}");
+            let server = self.serve(&self.scratch.folder(&name)?, &[&flag])?;
+            server.service.process.stop();
         }
-        self.folder(&name)
+        self.scratch.folder(&name)
     }
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let json = args.json.as_deref();
     let has_folder = json.is_none_or(|file| file.parent().is_some_and(|it| it.join(".").is_dir()));
     ensure!(has_folder, "there is no folder for {}", json.unwrap_or(Path::new("")).display());
@@ -151,26 +145,23 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         Some(folder) => Peer::all(folder, &args.only)?,
         None => Vec::new(),
     };
-    let artifacts = Artifacts::get(args.binaries.as_deref())?;
-    let (folder, removed) = scratch(&args.folder.clone().unwrap_or_else(target).join("bench"))?;
+    let parent = args.folder.clone().unwrap_or_else(target).join("bench");
     let bench = Bench {
-        artifacts,
+        artifacts: Artifacts::get(args.binaries.as_deref())?,
         peers,
         cores: Cores::find()?,
-        rounds: args.rounds,
-        sample_time: args.seconds,
-        long: args.long,
-        folder,
-        _folder: removed,
+        scratch: Scratch::new(&parent)?,
+        args,
     };
+    let (args, json) = (&bench.args, bench.args.json.as_deref());
     let mut report = Report {
-        machine: Machine::look(&bench.folder),
+        machine: Machine::look(&bench.scratch.path),
         command: std::env::args().skip(1).collect(),
         rounds: args.rounds,
         seconds_per_sample: args.seconds.as_secs_f64(),
-        findings: Findings::default(),
+        parts: BTreeMap::new(),
     };
-    let to_stdout = json == Some(Path::new("-"));
+    let (mut errors, to_stdout) = (0, json == Some(Path::new("-")));
     let (_, all) = Part::value_variants().split_last().context("there are parts")?;
     for part in if args.parts.is_empty() { all } else { &args.parts } {
         eprintln!("--- {part:?}");
@@ -178,16 +169,17 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         if !to_stdout {
             println!("{found}");
         }
-        report.findings.add(found);
+        errors += found.rows.iter().map(|row| row.errors).sum::<u64>();
+        report.parts.insert(*part, found);
     }
     match json {
         Some(_) if to_stdout => println!("{}", serde_json::to_string_pretty(&report)?),
         Some(path) => fs::write(path, serde_json::to_string_pretty(&report)? + "\n")?,
         None => {}
     }
-    let goals: Vec<_> = report.findings.figures.iter().filter_map(|figure| figure.met).collect();
+    let figures = report.parts.values().flat_map(|found| &found.figures);
+    let goals: Vec<_> = figures.filter_map(|figure| figure.met).collect();
     eprintln!("{} of {} goals met.", goals.iter().filter(|met| **met).count(), goals.len());
-    let errors: u64 = report.findings.rows.iter().map(|row| row.errors).sum();
     ensure!(errors == 0, "{errors} responses were wrong or lost");
     Ok(ExitCode::SUCCESS)
 }
@@ -199,6 +191,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 /// Counts that are shown, far below where a float loses the last digit.
 #[allow(clippy::cast_precision_loss, reason = "no count here comes near 2 to the power of 52")]
-fn float(count: u64) -> f64 {
+pub(crate) fn float(count: u64) -> f64 {
     count as f64
 }

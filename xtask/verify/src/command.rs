@@ -1,5 +1,5 @@
 //! Other programs, started in the root of the workspace: `cargo xtask`, `docker`, `git`. They have no
-//! shell in between. Servers that are observed while they run are in `process.rs`.
+//! shell in between. Servers that are observed while they run are in `service.rs`.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -23,12 +23,27 @@ pub(crate) fn target() -> PathBuf {
     root().join(std::env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
-/// A new folder below `parent` for this process alone, removed at the end.
-pub(crate) fn scratch(parent: &Path) -> Result<(PathBuf, Cleanup)> {
-    let folder = std::path::absolute(parent.join(std::process::id().to_string()))?;
-    fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let removed = folder.clone();
-    Ok((folder, Cleanup::new(move || drop(fs::remove_dir_all(removed)))))
+/// A folder for this process alone, removed at the end.
+pub(crate) struct Scratch {
+    pub(crate) path: PathBuf,
+    _removed: Cleanup,
+}
+
+impl Scratch {
+    /// Makes a new folder below `parent`.
+    pub(crate) fn new(parent: &Path) -> Result<Self> {
+        let path = std::path::absolute(parent.join(std::process::id().to_string()))?;
+        fs::create_dir_all(&path).with_context(|| format!("cannot create {}", path.display()))?;
+        let removed = path.clone();
+        Ok(Self { path, _removed: Cleanup::new(move || drop(fs::remove_dir_all(removed))) })
+    }
+
+    /// A folder in it, which is made if need be.
+    pub(crate) fn folder(&self, name: impl AsRef<Path>) -> Result<PathBuf> {
+        let folder = self.path.join(name);
+        fs::create_dir_all(&folder)?;
+        Ok(folder)
+    }
 }
 
 pub(crate) fn command(program: &str, args: &[&str]) -> Command {

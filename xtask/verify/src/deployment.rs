@@ -1,7 +1,7 @@
 //! The service on Docker Swarm under a name of its own, brought up and removed by `cargo xtask`: for
 //! `e2e`, `soak` and the faults that need an engine.
 
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -9,9 +9,9 @@ use anyhow::{Context, Result, ensure};
 use toml::{Table, Value};
 
 use crate::cleanup::Cleanup;
-use crate::command::{read, root, scratch, target, xtask};
+use crate::command::{Scratch, read, root, target, xtask};
 use crate::docker::docker;
-use crate::lock::Lock;
+use crate::lock::lock;
 
 /// Not published: reached inside of its network only. A new container can start before the old one
 /// stops, as there is no port in the way.
@@ -21,35 +21,26 @@ pub(crate) const INSIDE: [&str; 3] = ["--testability", "--publish=none", "--endp
 pub(crate) struct Deployment {
     _service: Cleanup,
     _swarm: Option<Cleanup>,
-    _folder: Cleanup,
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: Scratch,
     name: &'static str,
     binaries: Option<PathBuf>,
-    _lock: Lock,
+    _lock: File,
 }
 
 impl Deployment {
     /// Needs an engine. Waits for other runs on it, joins a swarm if the engine is in none, and removes
     /// what a former run that was killed may have left.
     pub(crate) fn prepare(name: &'static str, binaries: Option<&Path>) -> Result<Self> {
-        let lock = Lock::take()?;
+        let lock = lock()?;
         let swarm = join_swarm()?;
-        let (folder, removed) = scratch(&target().join(name))?;
-        fs::copy(root().join("infra/deploy.toml"), folder.join("deploy.toml"))?;
-        let mut destroy = under_name(name, &folder, &["destroy", "--all"]);
+        let folder = Scratch::new(&target().join(name))?;
+        fs::copy(root().join("infra/deploy.toml"), folder.path.join("deploy.toml"))?;
+        let mut destroy = under_name(name, &folder.path, &["destroy", "--all"]);
         read(&mut destroy)?;
         let service = Cleanup::new(move || drop(destroy.output()));
         // Commands run in the root of the workspace, wherever this one was typed.
         let binaries = binaries.map(std::path::absolute).transpose()?;
-        Ok(Self {
-            _service: service,
-            _swarm: swarm,
-            _folder: removed,
-            folder,
-            name,
-            binaries,
-            _lock: lock,
-        })
+        Ok(Self { _service: service, _swarm: swarm, folder, name, binaries, _lock: lock })
     }
 
     /// `cargo xtask` under the name of the deployment, with these keys of deploy.toml changed.
@@ -57,8 +48,8 @@ impl Deployment {
         let settings = fs::read_to_string(root().join("infra/deploy.toml"));
         let mut settings: Table = settings.context("no infra/deploy.toml")?.parse()?;
         merge(&mut settings, changes.parse()?);
-        fs::write(self.folder.join("deploy.toml"), settings.to_string())?;
-        let mut command = under_name(self.name, &self.folder, args);
+        fs::write(self.folder.path.join("deploy.toml"), settings.to_string())?;
+        let mut command = under_name(self.name, &self.folder.path, args);
         let binaries = self.binaries.as_ref().filter(|_| ["deploy", "image"].contains(&args[0]));
         command.args(binaries.map(|folder| format!("--binaries={}", folder.display())));
         Ok(command)

@@ -177,7 +177,7 @@ fn fails(fixture: &Fixture) -> Result<()> {
 
 fn script_agrees(fixture: &Fixture) -> Result<()> {
     let image = fixture.quickly(&["image"], "", 0)?;
-    let folder = &fixture.deployment.folder;
+    let folder = &fixture.deployment.folder.path;
     fixture.quickly(&["emit", &format!("--out={}", folder.display())], "", 0)?;
     let script = folder.join("swarm.sh").display().to_string();
     read(&mut command("sh", &[&script, image.trim()]))?;

@@ -22,8 +22,7 @@ use std::{fs, thread};
 use anyhow::{Context, Error, Result, ensure};
 
 use crate::artifacts::Artifacts;
-use crate::cleanup::Cleanup;
-use crate::command::{scratch, target};
+use crate::command::{Scratch, target};
 use crate::deployment::Deployment;
 use crate::machine::Machine;
 use crate::service::{self, Service};
@@ -61,23 +60,20 @@ const GROUPS: [&[Fault]; 6] = [
 
 /// Why a fault could not be brought about on this machine.
 #[derive(Debug)]
-struct Skipped(String);
+struct Skipped(&'static str);
 
 impl std::fmt::Display for Skipped {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.0)
     }
 }
-
-impl std::error::Error for Skipped {}
 
 /// What the faults share.
 struct Run {
     artifacts: Artifacts,
     /// Of the faults that need an engine.
     deployment: OnceCell<Deployment>,
-    folder: PathBuf,
-    _folder: Cleanup,
+    scratch: Scratch,
     long: bool,
     seed: u64,
     done: RefCell<String>,
@@ -96,16 +92,9 @@ impl Run {
         if self.long { long } else { short }
     }
 
-    /// A folder for this fault.
-    fn folder(&self, name: impl AsRef<Path>) -> Result<PathBuf> {
-        let folder = self.folder.join(name);
-        fs::create_dir_all(&folder)?;
-        Ok(folder)
-    }
-
     /// The service with a database in this folder, once it listens.
     fn serve(&self, folder: impl AsRef<Path>, args: &[&str]) -> Result<Service> {
-        Service::start(&mut self.service(&self.folder(folder)?, args))
+        Service::start(&mut self.service(&self.scratch.folder(folder)?, args))
     }
 
     /// The service with a database in this folder.
@@ -152,14 +141,12 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let faults: Vec<_> = faults.collect();
     ensure!(!faults.is_empty(), "no fault has {:?} in its name", args.only);
     let artifacts = Artifacts::get(None)?;
-    let (folder, removed) = scratch(&target().join("faults"))?;
     let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
     let seed = args.seed.unwrap_or(now.as_secs());
     let run = Run {
         artifacts,
         deployment: OnceCell::new(),
-        folder,
-        _folder: removed,
+        scratch: Scratch::new(&target().join("faults"))?,
         long: args.long,
         seed,
         done: RefCell::default(),
@@ -180,7 +167,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         eprintln!("    {:.1} s. {verdict}: {observed}", start.elapsed().as_secs_f64());
         writeln!(rows, "| {name} | {} | {} | {verdict} |", cell(&done), cell(&observed))?;
     }
-    let table = report(args, seed, &rows, start.elapsed(), &Machine::look(&run.folder));
+    let table = report(args, seed, &rows, start.elapsed(), &Machine::look(&run.scratch.path));
     print!("{table}");
     if let Some(path) = &args.output {
         fs::write(path, &table).with_context(|| format!("cannot write {}", path.display()))?;

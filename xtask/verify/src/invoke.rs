@@ -1,6 +1,7 @@
 //! `invoke`: one request to the host for AWS Lambda, as an event from an emulated sender. It needs no
-//! AWS. It is no measurement: what it starts is a debug build.
+//! AWS. It is no measurement: it starts a debug build. `bench lambda` starts its functions here, too.
 
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -10,9 +11,8 @@ use anyhow::{Context, Result, bail};
 use bytes::Bytes;
 use http::Request;
 
-use crate::command::{scratch, target};
-
-const TIMEOUT: Duration = Duration::from_secs(10);
+use crate::command::{Scratch, target};
+use crate::service::SOON;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -29,24 +29,16 @@ pub(crate) struct Args {
 
 /// Builds and starts the function, invokes it once, and prints the event, what came back, and times.
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let (folder, _removed) = scratch(&target().join("invoke"))?;
-    let mut function = Command::new(build_binary(&["--package=accountservice-host-lambda"])?);
-    let emulator = Emulator::start(TIMEOUT)?;
-    function.env("AWS_LAMBDA_RUNTIME_API", emulator.address());
-    function.env("ACCOUNTSERVICE_DATABASE", folder.join("accounts.db"));
-    let started_at = Instant::now();
-    let mut function = Process::spawn(&mut function)?;
-    if emulator.wait_until_ready().is_err() {
-        bail!("the function does not start: {}", function.wait().1.trim());
-    }
-    let initialization = started_at.elapsed();
+    let scratch = Scratch::new(&target().join("invoke"))?;
+    let function = Command::new(build_binary(&["--package=accountservice-host-lambda"])?);
+    let function = Function::start(function, &scratch.path)?;
 
     let edge = Edge::new(args.event);
     let edge = args.stage.iter().fold(edge, Edge::stage);
     let event = edge.event(&args.request);
     println!("event:\n{event:#}\n");
     let invoked_at = Instant::now();
-    let outcome = emulator.invoke("invocation", event.to_string())?;
+    let outcome = function.emulator.invoke("invocation", event.to_string())?;
     let invocation = invoked_at.elapsed();
     match outcome {
         Outcome::Error(error) => println!("error:\n{error:#}\n"),
@@ -60,8 +52,32 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             println!("\n{}\n", String::from_utf8_lossy(response.body()));
         }
     }
+    let initialization = function.initialization;
     println!("initialization {initialization:.1?}, invocation {invocation:.1?} (debug build)");
     Ok(())
+}
+
+/// A function that waits for its first event.
+pub(crate) struct Function {
+    pub(crate) process: Process,
+    pub(crate) emulator: Emulator,
+    /// From exec to the first request for an event.
+    pub(crate) initialization: Duration,
+}
+
+impl Function {
+    /// With its database in `folder`.
+    pub(crate) fn start(mut command: Command, folder: &Path) -> Result<Self> {
+        let emulator = Emulator::start(SOON)?;
+        command.env("AWS_LAMBDA_RUNTIME_API", emulator.address());
+        command.env("ACCOUNTSERVICE_DATABASE", folder.join("accounts.db"));
+        let started_at = Instant::now();
+        let mut process = Process::spawn(&mut command)?;
+        if emulator.wait_until_ready().is_err() {
+            bail!("the function does not start: {}", process.wait().1.trim());
+        }
+        Ok(Self { process, emulator, initialization: started_at.elapsed() })
+    }
 }
 
 fn request(line: &str) -> Result<Request<Bytes>> {

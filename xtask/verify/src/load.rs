@@ -131,6 +131,17 @@ impl LoadGenerator {
         Ok(Self { address, requests, reconnect, epoll, clients, in_flight, random, counts })
     }
 
+    /// Sends requests for this long. Returns what became of them, and the time that they took.
+    pub(crate) fn run_for(
+        &mut self,
+        time: Duration,
+        latencies: &mut Histogram<u64>,
+    ) -> Result<(Counts, Duration)> {
+        let (counts, end) = (Mutex::default(), Instant::now() + time);
+        let took = self.run(&counts, latencies, |now| now > end)?;
+        Ok((counts.into_inner().unwrap_or_else(PoisonError::into_inner), took))
+    }
+
     /// Sends requests until `is_over`, then waits for the responses that are due. Returns the time from
     /// the first request to the last response. Other threads may read the counts meanwhile.
     pub(crate) fn run(

@@ -9,36 +9,30 @@ use anyhow::{Context, Result};
 use crate::command::read;
 use crate::docker::docker;
 
-/// Held until it is dropped, or the process ends.
-pub(crate) struct Lock {
-    _file: File,
-}
-
-impl Lock {
-    /// Waits until no other run on this machine has the engine, and says which one has.
-    pub(crate) fn take() -> Result<Self> {
-        let engine = read(&mut docker(&["info", "--format={{.ID}}"]));
-        let engine = engine.context("no engine answers; .ci/run starts one")?;
-        // Several checkouts may share an engine.
-        let path = std::env::temp_dir().join(format!("verify-{engine}.lock"));
-        let cannot_lock = || format!("cannot lock {}", path.display());
-        let mut file = File::options();
-        let file = file.read(true).write(true).create(true).truncate(false);
-        let mut file = file.open(&path).with_context(cannot_lock)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                file.read_to_string(&mut holder)?;
-                eprintln!("Waiting for {} ({})", holder.trim(), path.display());
-                file.lock().with_context(cannot_lock)?;
-            }
-            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot_lock),
+/// Waits until no other run on this machine has the engine, and says which one has. The lock is held
+/// until the file is dropped, or the process ends.
+pub(crate) fn lock() -> Result<File> {
+    let engine = read(&mut docker(&["info", "--format={{.ID}}"]));
+    let engine = engine.context("no engine answers; .ci/run starts one")?;
+    // Several checkouts may share an engine.
+    let path = std::env::temp_dir().join(format!("verify-{engine}.lock"));
+    let cannot_lock = || format!("cannot lock {}", path.display());
+    let mut file = File::options();
+    let file = file.read(true).write(true).create(true).truncate(false);
+    let mut file = file.open(&path).with_context(cannot_lock)?;
+    match file.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            let mut holder = String::new();
+            file.read_to_string(&mut holder)?;
+            eprintln!("Waiting for {} ({})", holder.trim(), path.display());
+            file.lock().with_context(cannot_lock)?;
         }
-        let command: Vec<_> = std::env::args().skip(1).collect();
-        file.set_len(0)?;
-        file.rewind()?;
-        write!(file, "process {}: cargo xtask {}", std::process::id(), command.join(" "))?;
-        Ok(Self { _file: file })
+        Err(TryLockError::Error(error)) => return Err(error).with_context(cannot_lock),
     }
+    let command: Vec<_> = std::env::args().skip(1).collect();
+    file.set_len(0)?;
+    file.rewind()?;
+    write!(file, "process {}: cargo xtask {}", std::process::id(), command.join(" "))?;
+    Ok(file)
 }

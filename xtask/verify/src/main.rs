@@ -71,7 +71,7 @@ fn run(task: Task) -> Result<ExitCode> {
     match task {
         Task::E2e(args) => e2e::run(&args).map(done),
         Task::Faults(args) => faults::run(&args),
-        Task::Bench(args) => bench::run(&args),
+        Task::Bench(args) => bench::run(args),
         Task::Floor(args) => bench::floor::run(&args).map(done),
         Task::Soak(args) => soak::run(&args),
         Task::Invoke(args) => invoke::run(&args).map(done),

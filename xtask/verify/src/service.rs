@@ -2,7 +2,7 @@
 //! its accounts stands here, once.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -90,9 +90,4 @@ pub(crate) fn command(binary: &Path, folder: &Path, args: &[&str]) -> Command {
 /// One GET on a connection of its own, for servers that answer at once.
 pub(crate) fn get(address: SocketAddr, path: &str) -> io::Result<Response<Bytes>> {
     Client::try_connect(address, Duration::from_secs(2))?.try_request(&Method::GET, path)
-}
-
-/// A port without a listener, for servers that cannot choose one themselves.
-pub(crate) fn free_address() -> Result<SocketAddr> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }

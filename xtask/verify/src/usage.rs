@@ -23,12 +23,7 @@ impl Usage {
             memory: status.vmrss.context("the process has ended")?,
             peak_memory: status.vmhwm.context("the process has ended")?,
             descriptors: process.fd_count()?,
-            cpu: ticks(stat.utime + stat.stime),
+            cpu: Duration::from_millis(10 * (stat.utime + stat.stime)),
         })
     }
-}
-
-/// The unit of time of `/proc`.
-pub(crate) fn ticks(ticks: u64) -> Duration {
-    Duration::from_millis(10 * ticks)
 }

@@ -2,10 +2,8 @@
 //! for an event, and the processor time of an invocation. `dist` says how large the zip is.
 
 use std::process::Command;
-use std::time::Instant;
 
-use accountservice_host::testing::Process;
-use accountservice_lambda_emulator::{Edge, Emulator, Kind, Outcome};
+use accountservice_lambda_emulator::{Edge, Kind, Outcome};
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use http::Request;
@@ -13,7 +11,7 @@ use http::Request;
 use super::Bench;
 use super::report::{Figure, Findings, Goal};
 use super::rounds::median;
-use crate::service::SOON;
+use crate::invoke::Function;
 use crate::usage::Usage;
 
 const PART: &str = "lambda";
@@ -27,24 +25,18 @@ const INVOCATIONS: u32 = 20_000;
 pub(super) fn run(bench: &Bench) -> Result<Findings> {
     let binary = bench.artifacts.bootstrap()?;
     let start = |number| {
-        let database = bench.folder(&format!("{PART}-{number}"))?.join("accounts.db");
-        let emulator = Emulator::start(SOON)?;
         let mut command = Command::new(&binary);
-        command.env_clear().env("AWS_LAMBDA_RUNTIME_API", emulator.address());
-        command.env("ACCOUNTSERVICE_DATABASE", database);
-        let started_at = Instant::now();
-        let process = Process::spawn(&mut command)?;
-        emulator.wait_until_ready()?;
-        anyhow::Ok((emulator, process, started_at.elapsed().as_secs_f64() * 1e3))
+        command.env_clear();
+        Function::start(command, &bench.scratch.folder(format!("{PART}-{number}"))?)
     };
     eprintln!("  {PART}: {STARTS} starts, {INVOCATIONS} invocations");
     let mut times = Vec::new();
     for number in 0..STARTS {
-        let (_, process, time) = start(number)?;
-        times.push(time);
-        process.stop();
+        let function = start(number)?;
+        times.push(function.initialization.as_secs_f64() * 1e3);
+        function.process.stop();
     }
-    let (emulator, process, _) = start(STARTS)?;
+    let Function { process, emulator, .. } = start(STARTS)?;
     let request = Request::get("/accounts/10042").body(Bytes::new())?;
     let event = Edge::new(Kind::V2).event(&request).to_string();
     let before = Usage::of(process.id())?.cpu;
@@ -58,9 +50,8 @@ pub(super) fn run(bench: &Bench) -> Result<Findings> {
     process.stop();
     let each = used.as_secs_f64() * 1e6 / f64::from(INVOCATIONS);
     let figures = vec![
-        Figure::new(PART, "exec to the first /next, fresh database", median(times), "ms")
-            .goal(START),
-        Figure::new(PART, "processor time of an invocation", each, "µs"),
+        Figure::new("exec to the first /next, fresh database", median(times), "ms").goal(START),
+        Figure::new("processor time of an invocation", each, "µs"),
     ];
-    Ok(Findings { rows: Vec::new(), figures })
+    Ok(figures.into())
 }

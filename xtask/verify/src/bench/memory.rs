@@ -1,9 +1,6 @@
 //! Memory: at rest, for each idle connection, and after millions of requests. Figures are the resident
 //! set as `/proc` shows it, whose kB are KiB.
 
-use std::sync::Mutex;
-use std::time::Instant;
-
 use accountservice_host::testing::Client;
 use anyhow::{Result, ensure};
 use http::Method;
@@ -11,7 +8,7 @@ use http::Method;
 use super::report::{Figure, Findings, Goal};
 use super::server::Server;
 use super::{Bench, float};
-use crate::load::{LoadGenerator, Reconnect, latencies, lock};
+use crate::load::{LoadGenerator, Reconnect, latencies};
 use crate::requests::Requests;
 use crate::service::SOON;
 
@@ -26,14 +23,14 @@ const EACH: Goal = Goal::AtMost(19.5);
 const GROWTH: Goal = Goal::AtMost(1_024.0);
 
 pub(super) fn run(bench: &Bench) -> Result<Findings> {
-    let kib = |name: &str, value| Figure::new(PART, name, value, "KiB");
-    let folder = bench.folder(PART)?;
+    let kib = |name: &str, value| Figure::new(name, value, "KiB");
+    let folder = bench.scratch.folder(PART)?;
     let start = || Server::ours(&bench.artifacts.service, &folder, &[]);
     let server = start()?;
-    let fresh = float(server.usage_at_rest()?.memory);
-    server.stop();
+    let fresh = server.memory_at_rest()?;
+    server.service.process.stop();
     let server = start()?;
-    let existing = float(server.usage_at_rest()?.memory);
+    let existing = server.memory_at_rest()?;
     let mut figures = vec![
         kib("at rest, fresh database", fresh).goal(REST),
         kib("at rest, existing database", existing).goal(REST),
@@ -42,26 +39,26 @@ pub(super) fn run(bench: &Bench) -> Result<Findings> {
     eprintln!("  {PART}: {IDLE} idle connections");
     let mut clients = Vec::new();
     for _ in 0..IDLE {
-        let mut client = Client::try_connect(server.address(), SOON)?;
+        let mut client = Client::try_connect(server.service.address, SOON)?;
         let response = client.try_request(&Method::GET, "/accounts/10042")?;
         ensure!(response.status() == 200, "connection {}: {response:?}", clients.len());
         clients.push(client);
     }
-    let each = (float(server.usage_at_rest()?.memory) - existing) / f64::from(IDLE);
+    let each = (server.memory_at_rest()? - existing) / f64::from(IDLE);
     figures.push(kib("each of 10,000 idle connections", each).goal(EACH));
-    let open = server.usage()?.descriptors;
+    let open = server.service.usage()?.descriptors;
     ensure!(open >= clients.len(), "only {open} descriptors are open: connections were closed");
     drop(clients);
-    figures.push(kib("after they have gone", float(server.usage_at_rest()?.memory)));
+    figures.push(kib("after they have gone", server.memory_at_rest()?));
 
     // What the first of each kind leaves behind is not growth.
     send(bench, &server, 1)?;
-    let before = float(server.usage_at_rest()?.memory);
-    let count = send(bench, &server, if bench.long { 50_000_000 } else { 3_000_000 })?;
-    let after = float(server.usage_at_rest()?.memory);
-    figures.push(Figure::new(PART, "requests", float(count), "requests"));
+    let before = server.memory_at_rest()?;
+    let count = send(bench, &server, if bench.args.long { 50_000_000 } else { 3_000_000 })?;
+    let after = server.memory_at_rest()?;
+    figures.push(Figure::new("requests", float(count), "requests"));
     figures.push(kib("growth after these requests", after - before).goal(GROWTH));
-    Ok(Findings { rows: Vec::new(), figures })
+    Ok(figures.into())
 }
 
 /// Sends at least this many requests, with few and with many connections in turn.
@@ -70,14 +67,11 @@ fn send(bench: &Bench, server: &Server, least: u64) -> Result<u64> {
     let mut count = 0;
     while count < least {
         for connections in [64, 512] {
-            let requests = Requests::OneAccount;
-            let mut load =
-                LoadGenerator::new(server.address(), connections, requests, Reconnect::Never)?;
-            let end = Instant::now() + bench.sample_time;
-            let counts = Mutex::default();
-            load.run(&counts, &mut latencies(), |now| now > end)?;
-            lock(&counts).no_errors()?;
-            count += lock(&counts).right;
+            let (address, requests) = (server.service.address, Requests::OneAccount);
+            let mut load = LoadGenerator::new(address, connections, requests, Reconnect::Never)?;
+            let (counts, _) = load.run_for(bench.args.seconds, &mut latencies())?;
+            counts.no_errors()?;
+            count += counts.right;
         }
     }
     Ok(count)

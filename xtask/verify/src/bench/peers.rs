@@ -45,10 +45,6 @@ impl Peer {
             let mut build = command(&script.display().to_string(), &missing);
             read(build.env("CARGO_TARGET_DIR", &target))?;
         }
-        for peer in &peers {
-            let binary = peer.binary.display();
-            ensure!(peer.binary.exists(), "{} did not build {binary}", script.display());
-        }
         Ok(peers)
     }
 

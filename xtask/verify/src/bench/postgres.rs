@@ -18,7 +18,6 @@ use crate::command::{command, read, target};
 use crate::requests::Requests;
 use crate::service::{self, SEEDED, Service};
 
-const PART: &str = "postgres";
 /// The last one is that of the comparison.
 const ACCOUNTS: [u64; 4] = [100, 10_000, 1_000_000, 100_000];
 /// Rivals and the connections of their pools.
@@ -37,15 +36,16 @@ pub(super) fn run(bench: &Bench) -> Result<Findings> {
         postgres.query("postgres", &format!("CREATE DATABASE {database} OWNER app"));
         url = postgres.url("").replace("/accounts", &format!("/{database}"));
         let args = [&*format!("--database={url}"), &format!("--accounts={accounts}")];
-        Service::start(&mut service::command(&binary, &bench.folder, &args))?.entry(SEEDED)?;
+        Service::start(&mut service::command(&binary, &bench.scratch.path, &args))?
+            .entry(SEEDED)?;
         postgres.query(&database, "VACUUM ANALYZE");
-        servers.push(Server::ours(&binary, &bench.folder, &[args[0], "--accounts=0"])?);
+        servers.push(Server::ours(&binary, &bench.scratch.path, &[args[0], "--accounts=0"])?);
     }
     for (name, connections) in RIVALS {
         let called = format!("axum, {name}, {}", connections.unwrap_or("its default"));
         let args = [Some(url.as_str()), connections].into_iter().flatten().map(str::to_owned);
         let rival = Peer { name: called, binary: rivals.join(name), args: args.collect() };
-        servers.push(Server::peer(&rival, &bench.folder)?);
+        servers.push(Server::peer(&rival, &bench.scratch.path)?);
     }
     let mut findings = Findings::default();
     for (setting, connections) in [("l64", 64), ("l512", 512)] {
@@ -56,11 +56,11 @@ pub(super) fn run(bench: &Bench) -> Result<Findings> {
             requests: Requests::Accounts(accounts),
         };
         let compared: Vec<_> = servers[3..].iter().map(|server| entry((server, 100_000))).collect();
-        let rows = measure(bench, PART, &compared)?;
+        let rows = measure(bench, &compared)?;
         findings.figures.extend(goals(setting, &rows));
         findings.rows.extend(rows);
         let growth: Vec<_> = servers.iter().zip(ACCOUNTS).take(3).map(entry).collect();
-        findings.rows.extend(measure(bench, PART, &growth)?);
+        findings.rows.extend(measure(bench, &growth)?);
     }
     Ok(findings)
 }
@@ -79,7 +79,7 @@ fn goals(setting: &str, rows: &[Row]) -> Vec<Figure> {
     let Some(best) = rows[1..].iter().max_by(by_rate) else { return Vec::new() };
     let figure = |what: &str, of: fn(&Row) -> f64, goal| {
         let name = format!("{setting}: {what}, of the best rival's");
-        Figure::new(PART, name, of(&rows[0]) / of(best), "×").goal(goal)
+        Figure::new(name, of(&rows[0]) / of(best), "×").goal(goal)
     };
     vec![
         figure("requests/s", |row| row.requests_per_second, Goal::AtLeast(1.5)),

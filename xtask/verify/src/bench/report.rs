@@ -1,11 +1,13 @@
 //! What was measured, as markdown tables to read and as JSON to work with.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use comfy_table::presets::ASCII_MARKDOWN;
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 
+use super::Part;
 use crate::machine::Machine;
 
 /// All of it.
@@ -16,8 +18,7 @@ pub(super) struct Report {
     pub(super) command: Vec<String>,
     pub(super) rounds: u16,
     pub(super) seconds_per_sample: f64,
-    #[serde(flatten)]
-    pub(super) findings: Findings,
+    pub(super) parts: BTreeMap<Part, Findings>,
 }
 
 /// What a part has found.
@@ -30,7 +31,6 @@ pub(super) struct Findings {
 /// A server under load: medians of the samples.
 #[derive(Serialize)]
 pub(super) struct Row {
-    pub(super) part: &'static str,
     pub(super) setting: String,
     pub(super) server: String,
     pub(super) requests_per_second: f64,
@@ -42,8 +42,6 @@ pub(super) struct Row {
     pub(super) p99_us: f64,
     /// Processor time of the server.
     pub(super) cpu_us_per_request: f64,
-    /// Of one core, in the worst sample.
-    pub(super) percent_of_others: f64,
     /// Responses that were wrong, rejected or lost.
     pub(super) errors: u64,
 }
@@ -51,7 +49,6 @@ pub(super) struct Row {
 /// One figure, and its goal if it has one.
 #[derive(Serialize)]
 pub(super) struct Figure {
-    pub(super) part: &'static str,
     pub(super) name: String,
     pub(super) value: f64,
     pub(super) unit: &'static str,
@@ -66,21 +63,15 @@ pub(super) enum Goal {
     AtLeast(f64),
 }
 
-impl Findings {
-    pub(super) fn add(&mut self, other: Self) {
-        self.rows.extend(other.rows);
-        self.figures.extend(other.figures);
+impl From<Vec<Figure>> for Findings {
+    fn from(figures: Vec<Figure>) -> Self {
+        Self { rows: Vec::new(), figures }
     }
 }
 
 impl Figure {
-    pub(super) fn new(
-        part: &'static str,
-        name: impl Into<String>,
-        value: f64,
-        unit: &'static str,
-    ) -> Self {
-        Self { part, name: name.into(), value, unit, goal: None, met: None }
+    pub(super) fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
+        Self { name: name.into(), value, unit, goal: None, met: None }
     }
 
     pub(super) fn goal(mut self, goal: Goal) -> Self {
@@ -91,15 +82,26 @@ impl Figure {
         self.goal = Some(goal);
         self
     }
+
+    fn cells(&self) -> [String; 5] {
+        let goal = self.goal.map_or_else(String::new, |goal| match goal {
+            Goal::AtMost(most) => format!("at most {}", precise(most)),
+            Goal::AtLeast(least) => format!("at least {}", precise(least)),
+        });
+        let verdict = self.met.map_or("", |met| if met { "met" } else { "missed" });
+        [self.name.clone(), precise(self.value), self.unit.into(), goal, verdict.into()]
+    }
 }
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.rows.is_empty() {
-            writeln!(f, "{}\n", rows(&self.rows))?;
+            let cells = self.rows.iter().map(|row| COLUMNS.map(|(_, cell)| cell(row)));
+            writeln!(f, "{}\n", table(COLUMNS.map(|(name, _)| name), cells, 2))?;
         }
         if !self.figures.is_empty() {
-            writeln!(f, "{}", figures(&self.figures))?;
+            let cells = self.figures.iter().map(Figure::cells);
+            writeln!(f, "{}", table(["figure", "measured", "unit", "goal", ""], cells, 1))?;
         }
         Ok(())
     }
@@ -108,7 +110,7 @@ impl fmt::Display for Findings {
 /// Its name, and its cell for a row.
 type Column = (&'static str, fn(&Row) -> String);
 
-const COLUMNS: [Column; 10] = [
+const COLUMNS: [Column; 9] = [
     ("setting", |row| row.setting.clone()),
     ("server", |row| row.server.clone()),
     ("requests/s", |row| grouped(row.requests_per_second)),
@@ -118,25 +120,7 @@ const COLUMNS: [Column; 10] = [
     ("p50 µs", |row| grouped(row.p50_us)),
     ("p99 µs", |row| grouped(row.p99_us)),
     ("CPU µs", |row| precise(row.cpu_us_per_request)),
-    ("others %", |row| grouped(row.percent_of_others)),
 ];
-
-fn rows(rows: &[Row]) -> Table {
-    let cells = rows.iter().map(|row| COLUMNS.map(|(_, cell)| cell(row)));
-    table(COLUMNS.map(|(name, _)| name), cells, 2)
-}
-
-fn figures(figures: &[Figure]) -> Table {
-    let cells = figures.iter().map(|figure| {
-        let goal = figure.goal.map_or_else(String::new, |goal| match goal {
-            Goal::AtMost(most) => format!("at most {}", precise(most)),
-            Goal::AtLeast(least) => format!("at least {}", precise(least)),
-        });
-        let verdict = figure.met.map_or("", |met| if met { "met" } else { "missed" });
-        [figure.name.clone(), precise(figure.value), figure.unit.into(), goal, verdict.into()]
-    });
-    table(["figure", "measured", "unit", "goal", ""], cells, 1)
-}
 
 /// The first columns are text; the others are numbers.
 fn table<const N: usize>(
@@ -186,7 +170,6 @@ mod tests {
 
     fn example() -> Report {
         let row = |server: &str, rate, percent_of_floor| Row {
-            part: "throughput",
             setting: "l64".to_owned(),
             server: server.to_owned(),
             requests_per_second: rate,
@@ -196,12 +179,19 @@ mod tests {
             p50_us: 640.0,
             p99_us: 1_234.0,
             cpu_us_per_request: 8.125,
-            percent_of_others: 2.5,
             errors: 0,
         };
-        let share = Figure::new("throughput", "l64: of xitca's requests/s", 1.0725, "×");
-        let rest = Figure::new("memory", "at rest", 2_904.0, "KiB");
-        let size = Figure::new("size", "accountservice", 2_800_001.0, "bytes");
+        let share = Figure::new("l64: of xitca's requests/s", 1.0725, "×");
+        let rest = Figure::new("at rest", 2_904.0, "KiB");
+        let size = Figure::new("accountservice", 2_800_001.0, "bytes");
+        let findings = Findings {
+            rows: vec![row("accountservice", 96_300.0, Some(80.25)), row("floor", 120_000.0, None)],
+            figures: vec![
+                share.goal(Goal::AtLeast(1.05)),
+                rest,
+                size.goal(Goal::AtMost(2_800_000.0)),
+            ],
+        };
         Report {
             machine: Machine {
                 cpu: "AMD EPYC".to_owned(),
@@ -214,40 +204,30 @@ mod tests {
             command: vec!["bench".to_owned(), "--rounds=5".to_owned()],
             rounds: 5,
             seconds_per_sample: 2.0,
-            findings: Findings {
-                rows: vec![
-                    row("accountservice", 96_300.0, Some(80.25)),
-                    row("floor", 120_000.0, None),
-                ],
-                figures: vec![
-                    share.goal(Goal::AtLeast(1.05)),
-                    rest,
-                    size.goal(Goal::AtMost(2_800_000.0)),
-                ],
-            },
+            parts: BTreeMap::from([(Part::Throughput, findings)]),
         }
     }
 
     #[test]
     fn tables_have_a_line_for_each_server_and_each_figure() {
         expect![[r#"
-            | setting | server         | requests/s |     min |     max | % of floor | p50 µs | p99 µs | CPU µs | others % |
-            |---------|----------------|------------|---------|---------|------------|--------|--------|--------|----------|
-            | l64     | accountservice |     96,300 |  95,300 |  97,300 |      80.25 |    640 |  1,234 |   8.12 |        2 |
-            | l64     | floor          |    120,000 | 119,000 | 121,000 |          - |    640 |  1,234 |   8.12 |        2 |
+            | setting | server         | requests/s |     min |     max | % of floor | p50 µs | p99 µs | CPU µs |
+            |---------|----------------|------------|---------|---------|------------|--------|--------|--------|
+            | l64     | accountservice |     96,300 |  95,300 |  97,300 |      80.25 |    640 |  1,234 |   8.12 |
+            | l64     | floor          |    120,000 | 119,000 | 121,000 |          - |    640 |  1,234 |   8.12 |
 
             | figure                     |  measured |  unit |              goal |        |
             |----------------------------|-----------|-------|-------------------|--------|
             | l64: of xitca's requests/s |      1.07 |     × |     at least 1.05 |    met |
             | at rest                    |     2,904 |   KiB |                   |        |
             | accountservice             | 2,800,001 | bytes | at most 2,800,000 | missed |
-        "#]].assert_eq(&example().findings.to_string());
+        "#]].assert_eq(&example().parts[&Part::Throughput].to_string());
     }
 
     #[test]
     fn the_json_has_all_of_it() {
         let mut example = example();
-        example.findings.rows.truncate(1);
+        example.parts.get_mut(&Part::Throughput).unwrap().rows.truncate(1);
         expect![[r#"
             {
               "machine": {
@@ -264,52 +244,51 @@ mod tests {
               ],
               "rounds": 5,
               "seconds_per_sample": 2.0,
-              "rows": [
-                {
-                  "part": "throughput",
-                  "setting": "l64",
-                  "server": "accountservice",
-                  "requests_per_second": 96300.0,
-                  "slowest_sample": 95300.0,
-                  "fastest_sample": 97300.0,
-                  "percent_of_floor": 80.25,
-                  "p50_us": 640.0,
-                  "p99_us": 1234.0,
-                  "cpu_us_per_request": 8.125,
-                  "percent_of_others": 2.5,
-                  "errors": 0
+              "parts": {
+                "throughput": {
+                  "rows": [
+                    {
+                      "setting": "l64",
+                      "server": "accountservice",
+                      "requests_per_second": 96300.0,
+                      "slowest_sample": 95300.0,
+                      "fastest_sample": 97300.0,
+                      "percent_of_floor": 80.25,
+                      "p50_us": 640.0,
+                      "p99_us": 1234.0,
+                      "cpu_us_per_request": 8.125,
+                      "errors": 0
+                    }
+                  ],
+                  "figures": [
+                    {
+                      "name": "l64: of xitca's requests/s",
+                      "value": 1.0725,
+                      "unit": "×",
+                      "goal": {
+                        "at_least": 1.05
+                      },
+                      "met": true
+                    },
+                    {
+                      "name": "at rest",
+                      "value": 2904.0,
+                      "unit": "KiB",
+                      "goal": null,
+                      "met": null
+                    },
+                    {
+                      "name": "accountservice",
+                      "value": 2800001.0,
+                      "unit": "bytes",
+                      "goal": {
+                        "at_most": 2800000.0
+                      },
+                      "met": false
+                    }
+                  ]
                 }
-              ],
-              "figures": [
-                {
-                  "part": "throughput",
-                  "name": "l64: of xitca's requests/s",
-                  "value": 1.0725,
-                  "unit": "×",
-                  "goal": {
-                    "at_least": 1.05
-                  },
-                  "met": true
-                },
-                {
-                  "part": "memory",
-                  "name": "at rest",
-                  "value": 2904.0,
-                  "unit": "KiB",
-                  "goal": null,
-                  "met": null
-                },
-                {
-                  "part": "size",
-                  "name": "accountservice",
-                  "value": 2800001.0,
-                  "unit": "bytes",
-                  "goal": {
-                    "at_most": 2800000.0
-                  },
-                  "met": false
-                }
-              ]
+              }
             }"#]]
         .assert_eq(&serde_json::to_string_pretty(&example).unwrap());
     }

@@ -2,7 +2,7 @@
 //! kept on one core where it is to be compared.
 
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -13,11 +13,10 @@ use anyhow::{Context, Result, ensure};
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
+use super::float;
 use super::peers::Peer;
-
 use crate::requests::SAME;
-use crate::service::{self, Service, free_address, get};
-use crate::usage::Usage;
+use crate::service::{self, Service, get};
 
 /// How the service and the floor are called in tables.
 pub(super) const OURS: &str = "accountservice";
@@ -53,7 +52,7 @@ pub(super) fn on<T>(core: usize, work: impl FnOnce() -> Result<T>) -> Result<T> 
 /// A server that is up and answers.
 pub(super) struct Server {
     pub(super) name: String,
-    service: Service,
+    pub(super) service: Service,
 }
 
 impl Server {
@@ -66,7 +65,7 @@ impl Server {
 
     /// The floor, with a response as long as that of this server.
     pub(super) fn floor(like: &Self) -> Result<Self> {
-        let response = get(like.address(), &format!("/accounts/{SAME}"))?;
+        let response = get(like.service.address, &format!("/accounts/{SAME}"))?;
         let mut text = format!("HTTP/1.1 {}\r\n", response.status());
         for (name, value) in response.headers() {
             write!(text, "{name}: {}\r\n", value.to_str()?)?;
@@ -80,41 +79,29 @@ impl Server {
 
     /// A peer takes its port as its one argument and says nothing when it is up.
     pub(super) fn peer(peer: &Peer, folder: &Path) -> Result<Self> {
-        let address = free_address()?;
-        let process = Process::spawn(&mut peer.command(folder, address.port()))?;
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let process = Process::spawn(&mut peer.command(folder, address.port()))
+            .with_context(|| format!("cannot start {}", peer.binary.display()))?;
         eventually(&format!("{} is up", peer.name), || get(address, "/health").is_ok());
         Self { name: peer.name.clone(), service: Service { process, address } }.checked()
     }
 
     /// A server with other responses is not compared.
     fn checked(self) -> Result<Self> {
-        let response = get(self.address(), &format!("/accounts/{SAME}"))?;
+        let response = get(self.service.address, &format!("/accounts/{SAME}"))?;
         let right = br#"{"id":"10042","name":"Person_42","servedBy":""#;
         let is_right = response.status() == 200 && response.body().starts_with(right);
         ensure!(is_right, "{} answers {response:?}", self.name);
         if self.name != FLOOR {
-            let status = get(self.address(), "/accounts/1")?.status();
+            let status = get(self.service.address, "/accounts/1")?.status();
             ensure!(status == 404, "{} answers an unknown account by {status}", self.name);
         }
         Ok(self)
     }
 
-    pub(super) fn address(&self) -> SocketAddr {
-        self.service.address
-    }
-
-    pub(super) fn usage(&self) -> Result<Usage> {
-        self.service.usage()
-    }
-
-    /// A second after the last request.
-    pub(super) fn usage_at_rest(&self) -> Result<Usage> {
+    /// Resident memory in KiB, a second after the last request.
+    pub(super) fn memory_at_rest(&self) -> Result<f64> {
         thread::sleep(Duration::from_secs(1));
-        self.usage()
-    }
-
-    /// By SIGTERM, so that the database is complete.
-    pub(super) fn stop(self) {
-        self.service.process.stop();
+        Ok(float(self.service.usage()?.memory))
     }
 }

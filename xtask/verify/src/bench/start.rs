@@ -2,22 +2,17 @@
 
 use std::fs;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use accountservice_host::testing::{Client, Process};
 use anyhow::{Result, ensure};
-use http::Method;
 
 use super::report::{Figure, Findings, Goal};
 use super::rounds::median;
 use super::{Bench, float};
-use crate::service::{SOON, command, free_address};
+use crate::service::{Service, command, get};
 
 /// Starts of each kind.
 const STARTS: usize = 20;
-/// Between two attempts to connect.
-const PAUSE: Duration = Duration::from_micros(50);
 const MANY: u64 = 1_000_000;
 /// In milliseconds.
 const SOON_ENOUGH: Goal = Goal::AtMost(20.0);
@@ -27,7 +22,7 @@ pub(super) fn run(bench: &Bench) -> Result<Findings> {
     let mut times = [Vec::new(), Vec::new(), Vec::new()];
     eprintln!("  start: {STARTS} times each");
     for number in 0..STARTS {
-        let fresh = bench.folder(&format!("start-{number}"))?;
+        let fresh = bench.scratch.folder(format!("start-{number}"))?;
         times[0].push(start(bench, &fresh, 100)?);
         times[1].push(start(bench, &few, 100)?);
         times[2].push(start(bench, &many, MANY)?);
@@ -36,29 +31,20 @@ pub(super) fn run(bench: &Bench) -> Result<Findings> {
     let figures = names
         .into_iter()
         .zip(times)
-        .map(|(name, times)| Figure::new("start", name, median(times), "ms").goal(SOON_ENOUGH));
-    Ok(Findings { rows: Vec::new(), figures: figures.collect() })
+        .map(|(name, times)| Figure::new(name, median(times), "ms").goal(SOON_ENOUGH));
+    Ok(figures.collect::<Vec<_>>().into())
 }
 
 /// In milliseconds.
 fn start(bench: &Bench, folder: &Path, accounts: u64) -> Result<f64> {
-    let address = free_address()?;
-    let (port, accounts) = (format!("--port={}", address.port()), format!("--accounts={accounts}"));
-    let args = ["--metrics-port=0", &port, &accounts];
+    let args = ["--metrics-port=0", &format!("--accounts={accounts}")];
     let mut command = command(&bench.artifacts.service, folder, &args);
     let start = Instant::now();
-    let process = Process::spawn(&mut command)?;
-    let mut client = loop {
-        if let Ok(client) = Client::try_connect(address, SOON) {
-            break client;
-        }
-        ensure!(start.elapsed() < SOON, "it does not listen");
-        thread::sleep(PAUSE);
-    };
-    let response = client.try_request(&Method::GET, "/health")?;
+    let service = Service::start(&mut command)?;
+    let response = get(service.address, "/health")?;
     let took = start.elapsed();
     ensure!(response.status() == 200, "{response:?}");
-    process.stop();
+    service.process.stop();
     Ok(took.as_secs_f64() * 1e3)
 }
 
@@ -66,13 +52,12 @@ fn start(bench: &Bench, folder: &Path, accounts: u64) -> Result<f64> {
 pub(super) fn size(bench: &Bench) -> Result<Findings> {
     let size = |path: &Path| Ok::<_, anyhow::Error>(float(fs::metadata(path)?.len()));
     let (service, probe) = (size(&bench.artifacts.service)?, size(&bench.artifacts.probe)?);
-    let bytes = |name: &str, value, most| {
-        Figure::new("size", name, value, "bytes").goal(Goal::AtMost(most))
-    };
+    let bytes =
+        |name: &str, value, most| Figure::new(name, value, "bytes").goal(Goal::AtMost(most));
     let figures = vec![
         bytes("accountservice", service, 2_800_000.0),
         bytes("healthchecker", probe, 450_000.0),
         bytes("image: both, and an empty folder", service + probe, 3_500_000.0),
     ];
-    Ok(Findings { rows: Vec::new(), figures })
+    Ok(figures.into())
 }

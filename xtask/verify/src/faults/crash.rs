@@ -31,12 +31,12 @@ fn while_seeding(run: &Run) -> Observed {
         run.seed
     ));
     let mut random = Rng::with_seed(run.seed);
-    let (mut accounts, mut folder) = (0, run.folder("seeding")?);
+    let (mut accounts, mut folder) = (0, run.scratch.folder("seeding")?);
     let (mut reported, mut read) = (0, 0);
     for round in 0..rounds {
         if round % 4 == 0 {
             accounts = 0;
-            folder = run.folder(format!("seeding-{round}"))?;
+            folder = run.scratch.folder(format!("seeding-{round}"))?;
         }
         let before = accounts;
         accounts += if round % 20 == 8 { MANY } else { FEW };
@@ -65,7 +65,7 @@ fn while_serving(run: &Run) -> Observed {
         run.seed
     ));
     let (mut random, mut read) = (Rng::with_seed(!run.seed), 0);
-    let folder = run.folder("serving")?;
+    let folder = run.scratch.folder("serving")?;
     for round in 0..rounds {
         let mut service = run.serve(&folder, &[&format!("--accounts={FEW}")])?;
         let pool = ClientPool::start(service.address, 8, Reconnect::Never)?;
@@ -81,7 +81,7 @@ fn while_serving(run: &Run) -> Observed {
 /// How long an undisturbed start with these accounts takes, tried on a copy. A little more, so that
 /// some kills hit a service that has just begun to serve.
 fn seeding_takes(run: &Run, folder: &Path, accounts: u64) -> Result<Duration> {
-    let copy = run.folder("undisturbed")?;
+    let copy = run.scratch.folder("undisturbed")?;
     for file in fs::read_dir(folder)? {
         let file = file?;
         fs::copy(file.path(), copy.join(file.file_name()))?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use accountservice_host::testing::{Client, Process};
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::{Fault, Observed, Run, Skipped};
 use crate::cleanup::Cleanup;
@@ -26,7 +26,7 @@ const LARGE: &str = "--accounts=400000";
 
 fn full(run: &Run) -> Observed {
     run.does("a file system of 2 MiB with 100 accounts; seed 400,000");
-    let folder = run.folder("full")?;
+    let folder = run.scratch.folder("full")?;
     let _mount = mount(&folder, "2m")?;
     drop(run.serve(&folder, &[])?);
     let refused = refuses(&mut run.service(&folder, &[LARGE]), run)?;
@@ -36,7 +36,7 @@ fn full(run: &Run) -> Observed {
 
 fn size_limit(run: &Run) -> Observed {
     run.does("files of at most 3 MiB (RLIMIT_FSIZE, SIGXFSZ ignored), 100 accounts; seed 400,000");
-    let folder = run.folder("limit")?;
+    let folder = run.scratch.folder("limit")?;
     drop(run.serve(&folder, &[])?);
     let limited = run.limited("--fsize=3145728:3145728", &folder, &[LARGE]);
     let mut ignoring = Command::new("env");
@@ -48,7 +48,7 @@ fn size_limit(run: &Run) -> Observed {
 
 fn removed(run: &Run) -> Observed {
     run.does("remove accounts.db under the running process, then start again");
-    let folder = run.folder("removed")?;
+    let folder = run.scratch.folder("removed")?;
     let service = run.serve(&folder, &[])?;
     fs::remove_file(folder.join("accounts.db"))?;
     let seen = truthful(run, &service, 100)?;
@@ -59,7 +59,7 @@ fn removed(run: &Run) -> Observed {
 
 fn truncated(run: &Run, accounts: u64) -> Observed {
     run.does(format!("cut accounts.db to 0 bytes under the running process, {accounts} accounts"));
-    let folder = run.folder(format!("cut-{accounts}"))?;
+    let folder = run.scratch.folder(format!("cut-{accounts}"))?;
     let mut service = run.serve(&folder, &[&format!("--accounts={accounts}")])?;
     // A probe came before, as on an engine: what it read may still be in the store's cache.
     let (before, _) = run.probe(service.address)?;
@@ -75,7 +75,7 @@ fn truncated(run: &Run, accounts: u64) -> Observed {
 
 fn read_only(run: &Run) -> Observed {
     run.does("a database on a file system that is then made read-only; start");
-    let folder = run.folder("read-only")?;
+    let folder = run.scratch.folder("read-only")?;
     let _mount = mount(&folder, "8m")?;
     drop(run.serve(&folder, &[])?);
     read(command("mount", &["--options=remount,ro"]).arg(&folder))?;
@@ -90,7 +90,7 @@ fn damaged(run: &Run) -> Observed {
     run.does(
         "cut in half, zeros after the start, other bytes at the start, text, empty folder; start",
     );
-    let folder = run.folder("damaged")?;
+    let folder = run.scratch.folder("damaged")?;
     drop(run.serve(&folder, &["--accounts=3000"])?);
     let file = folder.join("accounts.db");
     let whole = fs::read(&file)?;
@@ -121,7 +121,7 @@ fn refuses(command: &mut Command, run: &Run) -> Observed {
     let (status, errors) = Process::spawn(command)?.wait();
     let [line] = errors.lines().collect::<Vec<_>>()[..] else { bail!("{status}: {errors}") };
     ensure!(status.code() == Some(1), "it ended with {status} and printed {line}");
-    let line = line.replace(&run.folder.display().to_string(), "");
+    let line = line.replace(&run.scratch.path.display().to_string(), "");
     Ok(format!("exit status 1, `{}`", line.trim_start_matches("accountservice: ")))
 }
 
@@ -156,7 +156,7 @@ fn truthful(run: &Run, service: &Service, accounts: u64) -> Observed {
 fn mount(folder: &Path, size: &str) -> Result<Cleanup> {
     let (place, size) = (folder.display().to_string(), format!("--options=size={size}"));
     read(&mut command("mount", &["--types=tmpfs", &size, "tmpfs", &place]))
-        .map_err(|error| Skipped(format!("no file system may be mounted: {error:#}")))?;
+        .context(Skipped("no file system may be mounted"))?;
     let mut unmount = command("umount", &["--lazy", &place]);
     Ok(Cleanup::new(move || drop(unmount.output())))
 }

@@ -4,7 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use serde::Deserialize;
 
@@ -102,9 +102,7 @@ fn deployment(run: &Run) -> Result<&Deployment> {
     if let Some(deployment) = run.deployment.get() {
         return Ok(deployment);
     }
-    if let Err(error) = read(&mut docker(&["info"])) {
-        bail!(Skipped(format!("no engine answers: {error:#}")));
-    }
+    read(&mut docker(&["info"])).context(Skipped("no engine answers"))?;
     let deployment = Deployment::prepare(NAME, run.artifacts.service.parent())?;
     deployment.run_inside(&["deploy"], "", 0)?;
     Ok(run.deployment.get_or_init(|| deployment))

@@ -95,8 +95,7 @@ fn silent(run: &Run) -> Observed {
     run.does("--max-connections 50; 50 clients that stay, 1,000 silent ones above, 20 probes");
     let mut service = run.serve("silent", &["--max-connections=50"])?;
     let mut first: Vec<_> = (0..50).map(|_| serves(&service)).collect();
-    let silent = (0..1_000).map_while(|_| Client::try_connect(service.address, SOON).ok());
-    let silent: Vec<_> = silent.collect();
+    let silent = connect(&service, 1_000);
     let probed = run.probes(service.address, 20)?;
     let rejected = get(service.address, "/accounts/10000")?;
     assert_eq!(rejected.status(), 503);
@@ -137,15 +136,14 @@ fn out_of_descriptors(run: &Run) -> Observed {
         "a service with 1,000,000 as its connection limit and 400 descriptors, then cut to 60 while \
          it runs; 300 silent connections for 3 s",
     );
-    let folder = run.folder("descriptors")?;
+    let folder = run.scratch.folder("descriptors")?;
     let args = ["--max-connections=1000000"];
     let mut service = Service::start(&mut run.limited("--nofile=400:400", &folder, &args))?;
     service.entry(service::FEW_DESCRIPTORS)?;
     // The service keeps within a limit that it knows; one that is cut behind its back starves it.
     let id = service.process.id().to_string();
     read(&mut command("prlimit", &["--pid", &id, "--nofile=60:60"]))?;
-    let silent = (0..300).map_while(|_| Client::try_connect(service.address, SOON).ok());
-    let silent: Vec<_> = silent.collect();
+    let silent = connect(&service, 300);
     service.entry(service::CANNOT_ACCEPT)?;
     let before = service.usage()?;
     thread::sleep(Duration::from_secs(3));
@@ -203,6 +201,11 @@ pub(super) fn serves_again(service: &Service) -> String {
     let is_served = || get(service.address, "/accounts/10000").is_ok_and(|it| it.status() == 200);
     eventually("it serves again", is_served);
     format!("{} ms", start.elapsed().as_millis())
+}
+
+/// Up to this many connections without a request.
+fn connect(service: &Service, count: usize) -> Vec<Client> {
+    (0..count).map_while(|_| Client::try_connect(service.address, SOON).ok()).collect()
 }
 
 /// A connection on which an account was served.
