@@ -73,7 +73,7 @@ fn run(task: Task) -> Result<ExitCode> {
         Task::Faults(args) => faults::run(&args),
         Task::Bench(args) => bench::run(args),
         Task::Floor(args) => bench::floor::run(&args).map(done),
-        Task::Soak(args) => soak::run(&args),
+        Task::Soak(args) => soak::run(&args).map(done),
         Task::Invoke(args) => invoke::run(&args).map(done),
     }
 }

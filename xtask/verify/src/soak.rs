@@ -2,12 +2,13 @@
 //! grow; the memory limit of the container turns it into a restart. Needs an engine on this machine.
 
 use std::fs;
-use std::process::ExitCode;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::bench::float;
+use crate::bench::rounds::median;
 use crate::deployment::Deployment;
 use crate::docker::{Container, addresses};
 use crate::load::Reconnect;
@@ -21,7 +22,7 @@ const CLIENTS: usize = 200;
 /// Of a client, before it opens a new connection.
 const RESPONSES: u64 = 3_000;
 /// What memory may grow by from the second quarter to the last, in KiB: an allocator is never still.
-const TOLERANCE: u64 = 1 << 10;
+const TOLERANCE: f64 = 1_024.0;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -30,7 +31,7 @@ pub(crate) struct Args {
     minutes: u64,
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> Result<()> {
     let deployment = Deployment::prepare(NAME, None)?;
     let changes = format!("environment.ACCOUNTSERVICE_METRICS_PORT = \"{METRICS_PORT}\"");
     deployment.run_inside(&["deploy"], &changes, 0)?;
@@ -54,17 +55,15 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             sample.memory,
             sample.descriptors,
             per_second(counts.right - before, every),
-            counts.lost + counts.wrong + counts.rejected
+            counts.errors()
         );
         before = counts.right;
-        samples.push(sample.memory);
+        samples.push(float(sample.memory));
         most = most.max(sample.descriptors);
     }
     let took = start.elapsed();
     let metrics = get((address.ip(), METRICS_PORT).into(), "/metrics");
     let counts = pool.stop()?;
-    let mut failures: Vec<_> = memory_growth(&samples).into_iter().collect();
-    failures.extend(descriptor_leak(process, most)?);
     println!(
         "{} requests in {} s, {}/s, over {} connections; {} lost, {} wrong, {} rejected",
         counts.right,
@@ -75,66 +74,57 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         counts.wrong,
         counts.rejected
     );
-    failures.extend(counts.no_errors().err().map(|error| error.to_string()));
     let after = Container::only(NAME)?;
     let health = &after.state.health;
     println!("container: {}, {} failed probes in a row", health.status, health.failing_streak);
-    let checks = [
-        (counts.rejected == 0, "requests were rejected"),
-        (health.failing_streak == 0, "the last probe failed"),
-        (after.id == container.id && after.state.pid == process, "the container was replaced"),
-        (metrics.is_ok_and(|metrics| metrics.status() == 200), "/metrics does not answer"),
-    ];
-    failures.extend(checks.iter().filter(|(holds, _)| !holds).map(|(_, what)| (*what).to_owned()));
-    for failure in &failures {
-        println!("FAIL: {failure}");
-    }
-    if failures.is_empty() {
-        println!("pass: memory flat, no error, no descriptor leaked, the container healthy");
-        return Ok(ExitCode::SUCCESS);
-    }
-    Ok(ExitCode::FAILURE)
+    has_flat_memory(&samples)?;
+    has_no_descriptor_leak(process, most)?;
+    counts.no_errors()?;
+    ensure!(counts.rejected == 0, "requests were rejected");
+    ensure!(health.failing_streak == 0, "the last probe failed");
+    let is_same = after.id == container.id && after.state.pid == process;
+    ensure!(is_same, "the container was replaced");
+    ensure!(metrics.is_ok_and(|it| it.status() == 200), "/metrics does not answer");
+    println!("pass: memory flat, no error, no descriptor leaked, the container healthy");
+    Ok(())
 }
 
-/// Why memory, in KiB, does not count as flat.
-fn memory_growth(samples: &[u64]) -> Option<String> {
+/// Fails if memory, in KiB, has grown.
+fn has_flat_memory(samples: &[f64]) -> Result<()> {
     let quarter = samples.len() / 4;
-    let median = |samples: &[u64]| {
-        let mut samples = samples.to_vec();
-        samples.sort_unstable();
-        samples.get(samples.len() / 2).copied().unwrap_or_default()
-    };
-    let second = median(&samples[quarter..2 * quarter]);
-    let last = median(&samples[samples.len() - quarter..]);
+    let second = median(samples[quarter..2 * quarter].to_vec());
+    let last = median(samples[samples.len() - quarter..].to_vec());
     println!("memory: median of the second quarter {second} KiB, of the last {last} KiB");
-    (last > second + TOLERANCE).then(|| format!("memory grew by {} KiB", last - second))
+    let growth = last - second;
+    ensure!(growth <= TOLERANCE, "memory grew by {growth} KiB");
+    Ok(())
 }
 
 /// Each client takes a descriptor of the service; without clients they must be closed soon.
-fn descriptor_leak(process: u32, most: usize) -> Result<Option<String>> {
-    let allowed = most.saturating_sub(CLIENTS / 2);
-    let closed = || Usage::of(process).is_ok_and(|usage| usage.descriptors <= allowed);
-    let start = Instant::now();
-    while !closed() && start.elapsed() < SOON {
+fn has_no_descriptor_leak(process: u32, most: usize) -> Result<()> {
+    let (allowed, start) = (most.saturating_sub(CLIENTS / 2), Instant::now());
+    let mut left = most;
+    while left > allowed && start.elapsed() < SOON {
+        left = Usage::of(process)?.descriptors;
         thread::sleep(Duration::from_millis(50));
     }
-    let left = Usage::of(process)?.descriptors;
     println!("descriptors: {most} at most, {left} after the clients had left");
-    Ok((left > allowed).then(|| format!("of {most} descriptors {left} are left without clients")))
+    ensure!(left <= allowed, "of {most} descriptors {left} are left without clients");
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn samples(memory: impl Fn(u64) -> u64) -> Vec<u64> {
-        (0..100).map(memory).collect()
+    fn samples(memory: impl Fn(f64) -> f64) -> Vec<f64> {
+        (0..100).map(|i| memory(f64::from(i))).collect()
     }
 
     #[test]
     fn memory_that_settles_is_flat_and_memory_that_grows_is_not() {
-        assert_eq!(memory_growth(&samples(|i| if i < 20 { 100 * i } else { 2_000 })), None);
-        let growth = memory_growth(&samples(|i| 100 * i));
-        assert_eq!(growth.as_deref(), Some("memory grew by 5000 KiB"));
+        has_flat_memory(&samples(|i| if i < 20.0 { 100.0 * i } else { 2_000.0 })).unwrap();
+        let growth = has_flat_memory(&samples(|i| 100.0 * i)).unwrap_err();
+        assert_eq!(growth.to_string(), "memory grew by 5000 KiB");
     }
 }
