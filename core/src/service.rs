@@ -77,9 +77,8 @@ impl<S: AsyncAccountStore> AccountService<S> {
     /// Responds to one request. The future waits for the store and for nothing else; dropping it is
     /// safe at any point.
     ///
-    /// The request may have a [`HostState`](crate::HostState) as an extension. The response has a
-    /// [`RouteName`](crate::response::RouteName) if a route has the path, and may have a
-    /// [`Cause`](crate::response::Cause).
+    /// Extensions: the request may have a [`HostState`](crate::HostState), the response may have a
+    /// [`RouteName`](crate::response::RouteName) and a [`Cause`](crate::response::Cause).
     pub async fn respond(&self, mut request: Request<Bytes>) -> Response<Bytes> {
         // No route reads them. The memory serves an account's response.
         let headers = mem::take(request.headers_mut());
