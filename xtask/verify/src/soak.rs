@@ -64,6 +64,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let took = start.elapsed();
     let metrics = get((address.ip(), METRICS_PORT).into(), "/metrics");
     let counts = pool.stop()?;
+    let (memory, descriptors) = (has_flat_memory(&samples), has_no_descriptor_leak(process, most));
     println!(
         "{} requests in {} s, {}/s, over {} connections; {} lost, {} wrong, {} rejected",
         counts.right,
@@ -77,8 +78,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let after = Container::only(NAME)?;
     let health = &after.state.health;
     println!("container: {}, {} failed probes in a row", health.status, health.failing_streak);
-    has_flat_memory(&samples)?;
-    has_no_descriptor_leak(process, most)?;
+    memory?;
+    descriptors?;
     counts.no_errors()?;
     ensure!(counts.rejected == 0, "requests were rejected");
     ensure!(health.failing_streak == 0, "the last probe failed");
