@@ -1,7 +1,7 @@
 //! Responses with the right type and length, and the two extensions a host reads from them.
 //!
-//! The routes build every response here. Hosts use [`problem`] for the errors that they detect
-//! themselves.
+//! The routes build every response here. Hosts use [`problem`] and [`overloaded`] for what they
+//! detect themselves.
 
 use std::error::Error;
 use std::fmt::Write as _;

@@ -2,7 +2,7 @@
 //!
 //! hyper's `header_read_timeout` cannot tell a slow request from an idle connection. Here the socket
 //! and the request report events, this file alone changes the state, and the connection asks for
-//! the deadline when hyper waits. A request that is served within one poll needs no clock.
+//! the deadline when hyper waits. The clock is read then, and not at each event.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;

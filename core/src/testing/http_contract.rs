@@ -1,5 +1,5 @@
-//! The HTTP contract as data: requests, and the response to each: status, body, and headers in any order
-//! except `date`, `connection` and `x-request-id`, which are the host's.
+//! The HTTP contract as data: requests, and the response to each, which is its status, its body, and
+//! its headers in any order. `date`, `connection` and `x-request-id` are the host's and are left out.
 //!
 //! It is written once and run against the bare core and against every host over its transport.
 
