@@ -77,7 +77,7 @@ impl Server {
         Self { name: FLOOR.to_owned(), service }.checked()
     }
 
-    /// A peer takes its port as its one argument and says nothing when it is up.
+    /// A peer takes its port as its first argument and says nothing when it is up.
     pub(super) fn peer(peer: &Peer, folder: &Path) -> Result<Self> {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let process = Process::spawn(&mut peer.command(folder, address.port()))
