@@ -68,19 +68,19 @@ pub(crate) fn swarm() -> Result<Info> {
 }
 
 fn look(settings: &Settings) -> Result<Vec<String>> {
-    let neighbours = docker(["service", "ls", "--quiet"]).read()?;
-    let neighbours: Vec<Service> = inspect("service", &neighbours)?;
-    let current = Service::find(&settings.service)?;
+    let services = docker(["service", "ls", "--quiet"]).read()?;
+    let services: Vec<Service> = inspect("service", &services)?;
+    let current = services.iter().find(|service| service.spec.name == settings.service);
     let mut problems = Vec::new();
     problems.extend(network(&settings.network)?);
-    let replicas = current.as_ref().map(|service| service.spec.replicas()).transpose()?;
+    let replicas = current.map(|service| service.spec.replicas()).transpose()?;
     if replicas == Some(None) {
         problems.push(format!(
             "the service {0} runs once on each node, which cannot be changed: docker service rm {0}",
             settings.service
         ));
     }
-    problems.extend(port(settings, &neighbours, current.as_ref())?);
+    problems.extend(port(settings, &services, current)?);
     Ok(problems)
 }
 
@@ -101,7 +101,7 @@ fn network(name: &str) -> Result<Option<String>> {
 /// that is refused too.
 fn port(
     settings: &Settings,
-    neighbours: &[Service],
+    services: &[Service],
     current: Option<&Service>,
 ) -> Result<Option<String>> {
     let port = settings.port;
@@ -115,7 +115,7 @@ fn port(
     }
     let takes = |other: &&Port| other.protocol == "tcp" && other.published_port == port;
     let mut shared = Vec::new();
-    for service in neighbours.iter().filter(|other| other.spec.name != settings.service) {
+    for service in services.iter().filter(|other| other.spec.name != settings.service) {
         for other in service.ports()?.iter().filter(takes) {
             // Two services may publish a port of the nodes, as long as there are nodes for both.
             if other.publish_mode == "host" && settings.publish == Publish::Host {
