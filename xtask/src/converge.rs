@@ -127,7 +127,7 @@ pub(crate) fn explain(service: &str) -> Result<()> {
         None => eprintln!("Its container is on node {}.", task.node),
         Some(container) => {
             eprintln!("Its last probes:");
-            for probe in container.probes().iter().rev().take(3).rev() {
+            for probe in container.last_probes() {
                 let said = or(probe.output.trim(), "(silent)");
                 eprintln!("  exit status {}: {said}", probe.exit_code);
             }

@@ -239,9 +239,10 @@ impl Container {
         self.state.health.as_ref().map(|health| health.status.as_str())
     }
 
-    /// The last probes, the newest last.
-    pub(crate) fn probes(&self) -> &[ProbeRun] {
-        self.state.health.as_ref().map_or(&[], |health| &health.log)
+    /// The last three probes, the newest last.
+    pub(crate) fn last_probes(&self) -> &[ProbeRun] {
+        let log = self.state.health.as_ref().map_or(&[][..], |health| &health.log);
+        &log[log.len().saturating_sub(3)..]
     }
 
     /// The name of the service that Swarm runs it for.

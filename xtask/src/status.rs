@@ -13,8 +13,6 @@ use crate::service::{Service, Task};
 use crate::settings::Settings;
 use crate::stored;
 
-const PROBES: usize = 3;
-
 /// What `--json` prints.
 #[derive(Default, Serialize)]
 struct Report<'a> {
@@ -133,8 +131,7 @@ impl TaskReport {
         let has_failed = |other: &&Task| {
             other.slot == task.slot && other.created_at < task.created_at && other.has_ended()
         };
-        let probes = container.as_ref().map_or(&[][..], Container::probes);
-        let probes = &probes[probes.len().saturating_sub(PROBES)..];
+        let probes = container.as_ref().map_or(&[][..], Container::last_probes);
         Ok(Self {
             replica: task.slot,
             task: task.id.clone(),
