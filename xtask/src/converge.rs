@@ -74,8 +74,8 @@ fn look(asked: &Spec, progress: &mut Progress) -> Result<Option<Verdict>> {
     progress.show(&service, &tasks);
     let replicas = service.spec.replicas()?.unwrap_or_default() as usize;
     Ok(match service.update_state() {
-        "updating" | "rollback_started" => None,
-        "paused" | "rollback_paused" => Some(Verdict::Paused),
+        _ if service.is_updating() => None,
+        _ if service.is_paused() => Some(Verdict::Paused),
         // Something else than was asked for serves, with as many replicas as it is to have.
         state if service.spec != *asked => {
             let healthy = tasks.iter().filter(|task| task.is_up()).count();

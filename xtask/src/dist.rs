@@ -163,8 +163,8 @@ impl Target {
 
 /// Starts the service and asks it with the probe, both as they ship. A service with a shared store only
 /// shows that it runs.
-fn smoke_test(settings: &Settings, to_run: &Target, artifacts: &Artifacts) -> Result<()> {
-    let Some(runner) = to_run.runner() else { return Ok(()) };
+fn smoke_test(settings: &Settings, target: &Target, artifacts: &Artifacts) -> Result<()> {
+    let Some(runner) = target.runner() else { return Ok(()) };
     let command = |path: &Path| {
         let path = path.display().to_string();
         match runner {
@@ -177,13 +177,13 @@ fn smoke_test(settings: &Settings, to_run: &Target, artifacts: &Artifacts) -> Re
     if settings.database.url.is_some() {
         // Without its database it would not get healthy.
         let help = command(service).args(["--help"]).read();
-        help.with_context(|| format!("{} does not run", to_run.triple))?;
+        help.with_context(|| format!("{} does not run", target.triple))?;
         eprintln!("  runs{how}: it prints its help");
         return Ok(());
     }
     let folder = workspace::target()?.join("xtask");
     fs::create_dir_all(&folder).with_context(|| format!("cannot create {}", folder.display()))?;
-    let database = folder.join(format!("{}.db", to_run.arch));
+    let database = folder.join(format!("{}.db", target.arch));
     let port = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr())?.port().to_string();
     let service = command(service)
         .env(&settings.variable("PORT"), &port)
@@ -193,7 +193,7 @@ fn smoke_test(settings: &Settings, to_run: &Target, artifacts: &Artifacts) -> Re
     let healthy = command(probe).args(["--port", &port, "--wait", "20s"]).read();
     drop(running);
     let _ = fs::remove_file(&database);
-    healthy.with_context(|| format!("{} does not serve", to_run.triple))?;
+    healthy.with_context(|| format!("{} does not serve", target.triple))?;
     eprintln!("  runs{how}: the probe finds it healthy");
     Ok(())
 }

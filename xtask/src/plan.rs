@@ -24,10 +24,10 @@ pub(crate) struct Plan {
 
 /// One command, printed as a piece of shell script or run: if `test` succeeds, `then`, else `otherwise`.
 pub(crate) struct Step {
-    pub(crate) why: &'static str,
-    pub(crate) test: Option<Cmd>,
-    pub(crate) then: Option<Cmd>,
-    pub(crate) otherwise: Cmd,
+    why: &'static str,
+    test: Option<Cmd>,
+    then: Option<Cmd>,
+    otherwise: Cmd,
 }
 
 impl Plan {
@@ -123,7 +123,7 @@ pub(crate) fn image_steps(
 
 impl Step {
     /// Runs a command unless the test succeeds.
-    pub(crate) fn unless(test: Cmd, why: &'static str, otherwise: Cmd) -> Self {
+    fn unless(test: Cmd, why: &'static str, otherwise: Cmd) -> Self {
         Self { why, test: Some(test), then: None, otherwise }
     }
 

@@ -105,15 +105,6 @@ from_docker! {
     }
 }
 
-impl Service {
-    /// What it publishes, with the ports that Swarm has chosen.
-    pub(crate) fn ports(&self) -> Result<Vec<Port>> {
-        let mut ports = self.spec.ports()?;
-        ports.extend_from_slice(&self.endpoint.ports);
-        Ok(ports)
-    }
-}
-
 impl Spec {
     /// What is at a path such as `/UpdateConfig/Delay`; null if nothing is.
     pub(crate) fn value(&self, path: &str) -> &Value {
@@ -164,6 +155,13 @@ impl Service {
             }
         }
         Ok(found)
+    }
+
+    /// What it publishes, with the ports that Swarm has chosen.
+    pub(crate) fn ports(&self) -> Result<Vec<Port>> {
+        let mut ports = self.spec.ports()?;
+        ports.extend_from_slice(&self.endpoint.ports);
+        Ok(ports)
     }
 
     /// The image with its tag.
