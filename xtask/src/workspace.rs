@@ -1,8 +1,8 @@
 //! Where the workspace and its target folder are, and the lock on the latter: two runs of xtask at once
 //! would each overwrite binaries that the other is about to copy, so the second waits for the first.
 
-use std::fs::{File, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
@@ -31,27 +31,23 @@ impl Lock {
     /// Waits until no other run has it, and says which one has.
     pub(crate) fn take() -> Result<Self> {
         let folder = target()?;
-        std::fs::create_dir_all(&folder)
+        fs::create_dir_all(&folder)
             .with_context(|| format!("cannot create {}", folder.display()))?;
         let path = folder.join("xtask.lock");
         let cannot_lock = || format!("cannot lock {}", path.display());
-        let mut file = File::options();
-        let file = file.read(true).write(true).create(true).truncate(false);
-        let mut file = file.open(&path).with_context(cannot_lock)?;
-        match file.try_lock() {
-            Ok(()) => {}
+        let file = File::options().append(true).create(true).open(&path);
+        let file = file.with_context(cannot_lock)?;
+        let locked = match file.try_lock() {
             Err(TryLockError::WouldBlock) => {
-                let mut holder = String::new();
-                file.read_to_string(&mut holder)?;
+                let holder = fs::read_to_string(&path)?;
                 eprintln!("Waiting for {} ({})", holder.trim(), path.display());
-                file.lock().with_context(cannot_lock)?;
+                file.lock()
             }
-            Err(TryLockError::Error(error)) => return Err(error).with_context(cannot_lock),
-        }
-        let command: Vec<_> = std::env::args().skip(1).collect();
-        file.set_len(0)?;
-        file.rewind()?;
-        write!(file, "process {}: cargo xtask {}", std::process::id(), command.join(" "))?;
+            tried => tried.map_err(io::Error::from),
+        };
+        locked.with_context(cannot_lock)?;
+        let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+        fs::write(&path, format!("process {}: cargo xtask {command}", std::process::id()))?;
         Ok(Self { _file: file })
     }
 }
