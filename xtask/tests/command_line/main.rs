@@ -5,6 +5,7 @@
 mod check;
 mod emit;
 mod fixture;
+mod handover;
 mod image;
 mod preflight;
 mod services;
