@@ -9,10 +9,8 @@ use std::process::Command;
 
 use expect_test::Expect;
 use tempfile::TempDir;
-use toml::{Table, Value};
 
-/// Every key with a value.
-const SETTINGS: &str = include_str!("../../src/settings/suggestions.toml");
+use crate::deploy_toml::changed;
 
 /// A healthy engine that is in a swarm, where nothing is deployed.
 const ENGINE: &[(&str, &str)] = &[
@@ -117,22 +115,6 @@ pub(crate) fn workspace(root: &Path, changes: &str) {
         let path = root.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
-    }
-}
-
-/// A settings file with these keys changed.
-pub(crate) fn changed(changes: &str) -> String {
-    let mut settings: Table = SETTINGS.parse().unwrap();
-    merge(&mut settings, changes.parse().unwrap());
-    settings.to_string()
-}
-
-fn merge(settings: &mut Table, changes: Table) {
-    for (key, change) in changes {
-        match (settings.get_mut(&key), change) {
-            (Some(Value::Table(table)), Value::Table(changes)) => merge(table, changes),
-            (_, change) => drop(settings.insert(key, change)),
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 #![allow(clippy::needless_raw_string_hashes, reason = "expect_test writes them when it updates")]
 
 mod check;
+mod deploy_toml;
 mod emit;
 mod fixture;
 mod handover;

@@ -6,7 +6,8 @@ use std::process::Command;
 use expect_test::expect;
 use toml::{Table, Value};
 
-use crate::fixture::{Ended, Fixture, changed};
+use crate::deploy_toml::changed;
+use crate::fixture::{Ended, Fixture};
 
 fn settings(changes: &str) -> Ended {
     let fixture = Fixture::new(&[]);

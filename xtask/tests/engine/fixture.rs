@@ -1,5 +1,5 @@
 //! A service of its own on the engine: `cargo xtask` under its name, and what Docker says of it. All is
-//! removed before and behind each test.
+//! removed before and after each test.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Every key with a value, whatever names and ports `infra/deploy.toml` has.
-const SETTINGS: &str = include_str!("../../src/settings/suggestions.toml");
+use crate::deploy_toml::changed;
+
 /// Times that end soon, with room for a busy machine.
 pub(crate) const QUICK: &str = r#"
     deadline = "8s"
@@ -63,18 +63,8 @@ impl Engine {
     }
 
     fn config(&self, changes: &str) -> PathBuf {
-        let mut settings: toml::Table = SETTINGS.parse().unwrap();
-        let changes: toml::Table = changes.parse().unwrap();
-        for (key, change) in changes {
-            match (settings.get_mut(&key), change) {
-                (Some(toml::Value::Table(table)), toml::Value::Table(change)) => {
-                    table.extend(change);
-                }
-                (_, change) => drop(settings.insert(key, change)),
-            }
-        }
         let path = self.folder.path().join("deploy.toml");
-        fs::write(&path, settings.to_string()).unwrap();
+        fs::write(&path, changed(changes)).unwrap();
         path
     }
 

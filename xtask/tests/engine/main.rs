@@ -4,6 +4,8 @@
 //! time; one whose name starts with `alone` does not.
 
 mod database;
+#[path = "../command_line/deploy_toml.rs"]
+mod deploy_toml;
 mod destroy;
 mod fixture;
 mod ports;
