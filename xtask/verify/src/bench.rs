@@ -183,13 +183,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// These parts; without any, all that build nothing but the service.
+/// These parts, or all but the one that builds the rivals.
 fn chosen(parts: &[Part]) -> Vec<Part> {
-    if !parts.is_empty() {
-        return parts.to_vec();
-    }
-    let all = Part::value_variants().iter().copied();
-    all.filter(|part| *part != Part::Postgres).collect()
+    let all = Part::value_variants().iter().filter(|part| **part != Part::Postgres);
+    if parts.is_empty() { all.copied().collect() } else { parts.to_vec() }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
