@@ -1,5 +1,5 @@
-//! One argument of a command. Where a script is rendered it can hold shell variables; such a command
-//! is shown and never run. `command` and the plan use it.
+//! One argument of a command. Where a script is rendered it can hold shell variables; such a
+//! command is shown and never run. `command` and the plan use it.
 
 use std::fmt;
 use std::ops::Add;

@@ -1,6 +1,6 @@
-//! `check`, the gate: everything that must hold before a change is taken, in one list. Each step prints
-//! its name, its time and, if it fails, the command that fixes it. One run shows all failures. What needs
-//! a container engine is not here but in `e2e`.
+//! `check`, the gate: everything that must hold before a change is taken, in one list. Each step
+//! prints its name, its time and, if it fails, the command that fixes it. One run shows all
+//! failures. What needs a container engine is not here but in `e2e`.
 
 use std::process::ExitCode;
 use std::time::Instant;

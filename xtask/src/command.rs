@@ -1,6 +1,6 @@
-//! A command as a value: an argument vector that is shown, run or read from. No shell takes part, so
-//! that an argument needs quoting only where a script is rendered. All commands of xtask use it but
-//! those that hand over to `verify`.
+//! A command as a value: an argument vector that is shown, run or read from. No shell takes part,
+//! so that an argument needs quoting only where a script is rendered. All commands of xtask use it
+//! but those that hand over to `verify`.
 
 use std::fmt;
 use std::io::Write as _;

@@ -31,7 +31,7 @@ pub(crate) enum Verdict {
 }
 
 /// Waits until the service has become what it was asked to be, or something else is certain. Swarm
-/// watches the containers of an update for a while; those of a new service are watched here for `monitor`.
+/// watches the containers of an update for a while; `monitor` is for those of a new service.
 pub(crate) fn wait(
     asked: &Spec,
     monitor: Duration,

@@ -1,5 +1,5 @@
-//! `deploy`: checks what it needs, builds, brings the service up, and waits for the verdict. It can be
-//! stopped at any point and started again: each step asks what is there before it does anything.
+//! `deploy`: checks what it needs, builds, brings the service up, and waits for the verdict. It can
+//! be stopped at any point and started again: each step asks what is there before it does anything.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -18,8 +18,8 @@ use crate::service::Service;
 use crate::settings::{Publish, Settings};
 use crate::{dist, image, preflight, stored};
 
-/// How many updates in a row it may take: a port that one service has twice has to be taken away before
-/// it is added.
+/// How many updates in a row it may take: a port that one service has twice has to be taken away
+/// before it is added.
 const MOST_UPDATES: usize = 3;
 
 /// What `--json` prints.
@@ -119,8 +119,8 @@ fn deploy(settings: &Settings, binaries: Option<&Path>, report: &mut Report) -> 
     })
 }
 
-/// Waits for an update that another run has started. One that does not end is rolled back. If that does
-/// not end either, the update that follows replaces both.
+/// Waits for an update that another run has started. One that does not end is rolled back. If that
+/// does not end either, the update that follows replaces both.
 fn settle(settings: &Settings, interrupt: &Interrupt) -> Result<()> {
     let Settings { service, deadline, .. } = settings;
     if converge::settle(service, deadline.0, interrupt)? || interrupt.is_set() {

@@ -1,6 +1,6 @@
-//! What the service is to be, as a table: each row has a flag of `docker service`, the value that the
-//! settings ask for, and where Docker keeps the present one. From it come the flags of a new service,
-//! the changes that make a present one the same, and the drift that `status` shows. It asks no engine.
+//! What the service is to be, as a table: each row has a flag of `docker service`, the value that
+//! the settings ask for, and where Docker keeps the present one. From it come the flags of a new
+//! service, the changes to a present one, and the drift that `status` shows. It asks no engine.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -31,7 +31,7 @@ pub(crate) struct Facts {
     pub(crate) current: Option<Service>,
 }
 
-/// What the plan leaves to Docker, should a person have changed it: what sets it back, and where it is.
+/// What the plan leaves to Docker: the flag that undoes a change by hand, and where it is.
 const DEFAULTS: [(&str, &str); 18] = [
     ("--user=", "ContainerSpec/User"),
     ("--workdir=", "ContainerSpec/Dir"),

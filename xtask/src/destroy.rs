@@ -1,5 +1,5 @@
 //! `destroy`: removes the service and waits until it is gone: `docker service rm` returns while the
-//! containers are still stopping. It does what it can: what it has to leave it names with the reason.
+//! containers are still stopping. It removes what it can, and names the rest with the reason.
 
 use std::time::{Duration, Instant};
 

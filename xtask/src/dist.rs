@@ -1,5 +1,5 @@
-//! `dist`: both binaries, static, for each target, built with rustup alone. It checks what it has built:
-//! static, without an interpreter, under its size ceiling, and, where this machine can run it, healthy.
+//! `dist`: both binaries, static, for each target, built with rustup alone. It checks that they
+//! are static, have no interpreter, keep their size ceilings and, where they can run, get healthy.
 
 use std::fs;
 use std::net::TcpListener;
@@ -148,7 +148,7 @@ fn artifacts(settings: &Settings, target: &Target, folder: &Path, lock: Lock) ->
 }
 
 impl Target {
-    /// What the binaries run in on this machine: an emulator, or nothing; `None` if they do not run.
+    /// The emulator that the binaries need here, if any; `None` if they cannot run.
     fn runner(&self) -> Option<&[&'static str]> {
         if self.triple.starts_with(std::env::consts::ARCH) && cfg!(target_os = "linux") {
             return Some(&[]);
@@ -161,8 +161,8 @@ impl Target {
     }
 }
 
-/// Starts the service and asks it with the probe, both as they ship. A service with a shared store only
-/// shows that it runs.
+/// Starts the service and asks it with the probe, both as they ship. A service with a shared store
+/// only shows that it runs.
 fn smoke_test(settings: &Settings, target: &Target, artifacts: &Artifacts) -> Result<()> {
     let Some(runner) = target.runner() else { return Ok(()) };
     let command = |path: &Path| {

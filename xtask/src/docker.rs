@@ -1,7 +1,7 @@
 //! What xtask reads from Docker, as JSON through the `docker` command line, so that contexts,
 //! `DOCKER_HOST` and ssh work as they do by hand. A field that Docker always writes and that is
-//! missing is an error that names it; fields that Docker leaves out when they are empty are optional
-//! here. Services and tasks are in `service`. Nothing here changes anything.
+//! missing is an error that names it; fields that Docker leaves out when they are empty are
+//! optional here. Services and tasks are in `service`. Nothing here changes anything.
 
 use std::collections::BTreeMap;
 
@@ -15,8 +15,8 @@ use crate::command::Cmd;
 /// Variables that would change what is built or run, without a word.
 const FOREIGN: [&str; 1] = ["DOCKER_DEFAULT_PLATFORM"];
 
-/// Types that Docker's JSON is read into: it writes its names in Pascal case, and leaves out fields that
-/// are marked `= default` when they are empty.
+/// Types that Docker's JSON is read into: it writes its names in Pascal case, and leaves out fields
+/// that are marked `= default` when they are empty.
 macro_rules! from_docker {
     ($($(#[$meta:meta])* struct $name:ident {
         $($(#[$about:meta])* $field:ident: $type:ty $(= $default:ident)?,)*

@@ -1,5 +1,5 @@
-//! The part of the ELF format (64 bit, little endian) that shows whether a program needs nothing but the
-//! kernel. It is no general reader. `dist` calls it.
+//! The part of the ELF format (64 bit, little endian) that shows whether a program needs nothing
+//! but the kernel. It is no general reader. `dist` calls it.
 
 use anyhow::{Context, Result, ensure};
 

@@ -1,5 +1,5 @@
-//! `emit` and `deploy --dry-run`: the plan as files that people read and can run by hand. They are committed, and the gate
-//! compares them with the plan.
+//! `emit` and `deploy --dry-run`: the plan as files that people read and can run by hand. They are
+//! committed, and the gate compares them with the plan.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -34,8 +34,8 @@ context="${CARGO_TARGET_DIR:-target}/image/${image##*:}"
 revision="$(git describe --always --abbrev=40 --dirty '--exclude=*' 2>/dev/null || echo unknown)"
 "#;
 
-/// What an update has to take away: ports but the wanted one, and secrets and configs, which are added
-/// again. Its words are flags.
+/// What an update has to take away: ports but the wanted one, and secrets and configs, which are
+/// added again. Its words are flags.
 const STALE: &str = r#"
 # What an update takes away first: other ports; secrets and configs, which it adds again.
 stale="$(docker service inspect --format='

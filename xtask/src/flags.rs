@@ -1,5 +1,5 @@
-//! The flags that override `infra/deploy.toml`. Each overrides the key of its name, which is explained
-//! there. `main` parses them.
+//! The flags that override `infra/deploy.toml`. Each overrides the key of its name, which is
+//! explained there. `main` parses them.
 
 use std::path::PathBuf;
 

@@ -1,5 +1,5 @@
-//! The short hash of a content that `image` and `stored` put into names: the same name holds the same
-//! content.
+//! The short hash of a content that `image` and `stored` put into names: the same name holds the
+//! same content.
 
 use sha2::{Digest, Sha256};
 

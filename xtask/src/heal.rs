@@ -1,5 +1,5 @@
-//! `heal`: forces one replica unhealthy and times how it is replaced. All times are the engine's own, from
-//! its events. `answering` is the end of a probe that `heal` starts in the new container.
+//! `heal`: forces one replica unhealthy and times how it is replaced. All times are the engine's
+//! own, from its events. `answering` is the end of a probe that `heal` starts in the new container.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader};

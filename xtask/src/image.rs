@@ -1,7 +1,7 @@
-//! `image`: the two binaries and the Dockerfile in a folder, and `docker build` on it. The folder and the
-//! tag are named by the hash of the content, so that runs at the same time do not mix their files and
-//! an image holds what was hashed. The commit is a label that the hash leaves out, or else every
-//! commit would be a new version: it names the commit that first built this content.
+//! `image`: the two binaries and the Dockerfile in a folder, and `docker build` on it. The folder
+//! and the tag are named by the hash of the content, so that runs at the same time do not mix their
+//! files and an image holds what was hashed. The commit is a label that the hash leaves out, or
+//! else every commit would be a new version: it names the commit that first built this content.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -1,5 +1,5 @@
-//! Waits that Ctrl-C and SIGTERM end early. They do not end the process: `deploy` and `destroy` still
-//! report the state of things.
+//! Waits that Ctrl-C and SIGTERM end early. They do not end the process: `deploy` and `destroy`
+//! still report the state of things.
 
 use std::cell::Cell;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};

@@ -46,8 +46,8 @@ use crate::units::Span;
 
 /// Builds, checks, ships and heals accountservice.
 ///
-/// It asks Docker through the `docker` command line only, so contexts, `DOCKER_HOST` and ssh work as
-/// they do there.
+/// It asks Docker through the `docker` command line only, so contexts, `DOCKER_HOST` and ssh work
+/// as they do there.
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = exit::HELP)]
 struct Cli {
@@ -94,8 +94,8 @@ enum Task {
     },
     /// Build all, bring the service up on Docker Swarm, and wait until it is healthy
     ///
-    /// Deploying twice is safe: the second time nothing changes. A version that does not get healthy
-    /// is rolled back. Stopped at any point and started again, it picks up where things are.
+    /// Deploying twice is safe: the second time nothing changes. A version that does not get
+    /// healthy is rolled back. After an interruption, run it again.
     #[command(after_help = exit::HELP)]
     Deploy {
         /// Show every command and touch nothing
@@ -120,8 +120,8 @@ enum Task {
     },
     /// Force one replica unhealthy and time how Swarm replaces it
     ///
-    /// Needs a service that was deployed with --testability, and a replica on the node that `docker`
-    /// talks to.
+    /// Needs a service that was deployed with --testability, and a replica on the node that
+    /// `docker` talks to.
     #[command(after_help = exit::HELP)]
     Heal {
         /// Fail, with 7, if it takes longer, such as 20s

@@ -1,6 +1,6 @@
 //! The steps that build the image and bring the service up, as values. `emit` and `--dry-run` print
-//! them, `image` and `deploy` run them. Checks, waiting, rollback and clean-up are `deploy`'s own. A plan is
-//! made from facts that are handed in; it asks no engine.
+//! them, `image` and `deploy` run them. Checks, waiting, rollback and clean-up are `deploy`'s own.
+//! A plan is made from facts that are handed in; it asks no engine.
 
 use std::fmt;
 
@@ -22,7 +22,7 @@ pub(crate) struct Plan {
     pub(crate) changes: Vec<String>,
 }
 
-/// One command, printed as a piece of shell script or run: if `test` succeeds, `then`, else `otherwise`.
+/// Is printed as shell script, or run: if `test` succeeds, `then`, else `otherwise`.
 pub(crate) struct Step {
     why: &'static str,
     test: Option<Cmd>,
@@ -92,8 +92,8 @@ fn stored_step(settings: &Settings, stored: &Stored) -> Step {
 
 /// What Swarm is told to run. A pushed image goes by its name, to which `docker service` adds the
 /// digest. One that is only here goes by its id, which this asks for: for a name without a digest,
-/// Swarm would ask a registry at each start of a container. Healing would wait for it, and would run
-/// whatever it has under that name.
+/// Swarm would ask a registry at each start of a container. Healing would wait for it, and would
+/// run whatever it has under that name.
 pub(crate) fn reference(settings: &Settings, image: &Arg) -> Option<Cmd> {
     let ask = docker(["image", "inspect", "--format={{.Id}}"]).args([image.clone()]);
     (!settings.push).then_some(ask)

@@ -1,6 +1,6 @@
-//! Checks whether a deployment can succeed, before anything is changed. Each problem comes with what to
-//! type. What is read comes from Docker's JSON, and from binding the port on this machine. `deploy` calls it; `status` and the others use its
-//! explanation of an engine that does not answer.
+//! Checks whether a deployment can succeed, before anything is changed. Each problem comes with the
+//! command that solves it. It asks Docker, and binds the port on this machine. `deploy` calls it;
+//! other commands use its explanation of an engine that does not answer.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -96,9 +96,9 @@ fn network(name: &str) -> Result<Option<String>> {
     }))
 }
 
-/// Who has the port, if the engine would refuse it or could not place all containers. The routing mesh
-/// takes a port that a container or a process of this node has, and one of both is no longer reached:
-/// that is refused too.
+/// Who has the port, if the engine would refuse it or could not place all containers. The routing
+/// mesh takes a port that a container or a process of this node has, and one of both is no longer
+/// reached: that is refused too.
 fn port(
     settings: &Settings,
     services: &[Service],

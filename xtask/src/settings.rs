@@ -154,7 +154,7 @@ pub(crate) struct Database {
     #[serde(deserialize_with = "source_or_empty")]
     pub(crate) url: Option<Source>,
     pub(crate) start_period: Span,
-    /// Cargo features of the program for an embedded and a shared store; its defaults if there are none.
+    /// Cargo features of the program with an embedded or a shared store; if empty, its defaults.
     pub(crate) embedded_features: Vec<String>,
     pub(crate) shared_features: Vec<String>,
 }

@@ -1,5 +1,5 @@
-//! The size of a binary against its ceiling. The size of the last one below it is kept in the target
-//! folder, so that an error says how much it grew since when. `dist` calls it.
+//! The size of a binary against its ceiling. The size of the last one below it is kept in the
+//! target folder, so that an error says how much it grew since when. `dist` calls it.
 
 use std::fs;
 

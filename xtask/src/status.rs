@@ -1,5 +1,5 @@
-//! `status`: the tasks of the service, how long each has been in its state, what its last probes said,
-//! and how the service differs from `infra/deploy.toml`.
+//! `status`: the tasks of the service, how long each has been in its state, what its last probes
+//! said, and how the service differs from `infra/deploy.toml`.
 
 use std::time::{Duration, SystemTime};
 
@@ -24,7 +24,7 @@ struct Report<'a> {
     /// Empty if it was never updated.
     update_state: String,
     update_message: String,
-    /// The flags of `docker service update` that would make it what the settings say; the image aside.
+    /// The flags of `docker service update` that would undo the drift; the image aside.
     drift: Vec<String>,
     tasks: Vec<TaskReport>,
 }

@@ -1,5 +1,5 @@
-//! Secrets and configs: what the settings ask for, their names in the swarm, and the removal of those
-//! that are no longer used. Creating them is a step of the plan.
+//! Secrets and configs: what the settings ask for, their names in the swarm, and the removal of
+//! those that are no longer used. Creating them is a step of the plan.
 
 use anyhow::Result;
 
@@ -53,8 +53,8 @@ pub(crate) fn read(settings: &Settings) -> Result<Vec<Stored>> {
     Ok(all)
 }
 
-/// Removes those that were made for this service and that it does not use. What cannot be removed is
-/// returned, with the reason.
+/// Removes those that were made for this service and that it does not use. What cannot be removed
+/// is returned, with the reason.
 pub(crate) fn remove_unused(service: &str, current: Option<&Service>) -> Vec<String> {
     let left = [("secret", "Secrets"), ("config", "Configs")].map(|(kind, key)| {
         let removed = remove(kind, key, service, current);

@@ -1,6 +1,6 @@
 //! Calls Cargo so that the same source gives the same binaries, whatever the environment and the
-//! configuration files of the machine say. It passes on the variables that find the toolchain and the
-//! network, and no others. `dist` calls it.
+//! configuration files of the machine say. It passes on the variables that find the toolchain and
+//! the network, and no others. `dist` calls it.
 
 use std::path::PathBuf;
 
@@ -34,10 +34,10 @@ const PASSED_ON_STARTS: [&str; 5] =
     ["CARGO_HTTP_", "CARGO_NET_", "CARGO_REGISTRIES_", "CARGO_REGISTRY_", "CARGO_TERM_"];
 const PASSED_ON_ENDS: &str = "_PROXY";
 
-/// Tables of a configuration file of Cargo's that change what is built, and that no variable overrides.
+/// Tables of Cargo's configuration that change what is built, and that no variable overrides.
 const DECISIVE: [&str; 7] = ["env", "host", "include", "patch", "paths", "profile", "unstable"];
 
-/// `cargo build` of a package for a target, in release mode; with its default features if none are named.
+/// `cargo build --release` of a package for a target; without features, with its defaults.
 pub(crate) fn build(package: &str, features: &[String], triple: &str) -> Result<Cmd> {
     let root = root()?;
     let flags = [(root.clone(), "/source"), (cargo_home()?, "/cargo")];

@@ -1,5 +1,5 @@
-//! Hands `e2e`, `faults`, `soak`, `bench` and `invoke` over to the package `verify`, compiled only then.
-//! The process becomes verify's, so that its output, signals and exit status are those of xtask.
+//! Hands `e2e`, `faults`, `soak`, `bench` and `invoke` over to the package `verify`, compiled only
+//! then. The process becomes verify's: its output, signals and exit status are those of xtask.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;

@@ -1,5 +1,5 @@
-//! Where the workspace and its target folder are, and the lock on the latter: two runs of xtask at once
-//! would each overwrite binaries that the other is about to copy, so the second waits for the first.
+//! Where the workspace and its target folder are, and the lock on the latter: a second run of
+//! xtask waits, because it would overwrite binaries that the first is about to copy.
 
 use std::fs::{self, File, TryLockError};
 use std::io;

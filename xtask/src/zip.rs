@@ -1,5 +1,5 @@
-//! A ZIP archive with one executable file in it, as AWS Lambda takes it. The same file gives the same
-//! archive: no time is in it. `dist` calls it.
+//! A ZIP archive with one executable file in it, as AWS Lambda takes it. The same file gives the
+//! same archive: no time is in it. `dist` calls it.
 
 use std::io::{self, Write as _};
 

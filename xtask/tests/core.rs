@@ -1,5 +1,5 @@
-//! What keeps the core pure, checked on the core itself. `cargo xtask check` runs these tests; they are
-//! ignored elsewhere, as they need clippy and the whole workspace.
+//! What keeps the core pure, checked on the core itself. `cargo xtask check` runs these tests; they
+//! are ignored elsewhere, as they need clippy and the whole workspace.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! What to write for a key that a settings file lacks. These lines are shown, never used: the values
-//! that count are those of the file.
+//! What to write for a key that a settings file lacks. These lines are shown, never used: the
+//! values that count are those of the file.
 
 use toml::{Table, Value};
 

@@ -1,5 +1,5 @@
-//! Settings files for the tests of the command line and of the engine. They do not depend on the names
-//! and ports of `infra/deploy.toml`.
+//! Settings files for the tests of the command line and of the engine. They do not depend on the
+//! names and ports of `infra/deploy.toml`.
 
 use toml::{Table, Value};
 

@@ -1,6 +1,6 @@
 //! Runs xtask as users and scripts do, in a workspace with settings of its own: tests compare with
-//! literals, whatever names and ports `infra/deploy.toml` has. Where an engine is needed, a `docker` that
-//! answers from a table stands in; `tests/engine` and `cargo xtask e2e` use a real one.
+//! literals. Where an engine is needed, a `docker` that answers from a table stands in;
+//! `tests/engine` and `cargo xtask e2e` use a real one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -27,7 +27,7 @@ const ENGINE: &[(&str, &str)] = &[
     ("ps*", "true"),
 ];
 
-/// A workspace, and in the same folder a `docker` that answers from a table and notes what it was asked.
+/// A workspace, and in its folder a `docker` that answers from a table and notes each question.
 pub(crate) struct Fixture {
     pub(crate) folder: TempDir,
 }

@@ -1,5 +1,5 @@
-//! `e2e`, `faults`, `soak`, `bench` and `invoke` reach the package `verify` unchanged. A `cargo` that
-//! prints its arguments stands in for the real one.
+//! `e2e`, `faults`, `soak`, `bench` and `invoke` reach the package `verify` unchanged. A `cargo`
+//! that prints its arguments stands in for the real one.
 
 use crate::fixture::{Fixture, run};
 

@@ -1,5 +1,5 @@
-//! Replicas with a shared store: their database goes away and comes back, and a version with a wrong
-//! password is rolled back. The binaries are those that ship, built by `deploy`.
+//! Replicas with a shared store: their database goes away and comes back, and a version with a
+//! wrong password is rolled back. The binaries are those that ship, built by `deploy`.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;

@@ -1,5 +1,5 @@
-//! A service of its own on the engine: `cargo xtask` under its name, and what Docker says of it. All is
-//! removed before and after each test.
+//! A service of its own on the engine: `cargo xtask` under its name, and what Docker says of it.
+//! All is removed before and after each test.
 
 use std::fs;
 use std::path::PathBuf;

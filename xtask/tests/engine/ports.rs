@@ -8,8 +8,8 @@ const NAME: &str = "xtask-test-ports";
 /// Each row has ten ports of its own, so that none waits for what another one releases.
 const FIRST_PORT: u16 = 28_005;
 
-/// Who has the port. Arguments of Docker's, where `PORT`, `BEFORE` and `BEHIND` stand for numbers; Docker
-/// chooses the port of a holder that names none.
+/// Who has the port. Arguments of Docker's, where `PORT`, `BEFORE` and `BEHIND` stand for numbers;
+/// Docker chooses the port of a holder that names none.
 #[derive(Debug)]
 enum Holder {
     Service(&'static [&'static str]),
@@ -35,7 +35,7 @@ const LOCAL_6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 const BY_HOST: &str = "--publish=published=PORT,target=80,mode=host";
 const RANGE: &str = "--publish=BEFORE-BEHIND:80-82";
 
-/// The holder, how the port is to be published, for how many replicas, and what the engine makes of it.
+/// The holder, how to publish the port, for how many replicas, and what the engine makes of it.
 type Row = (Holder, &'static str, usize, Verdict);
 const ROWS: [Row; 26] = [
     (Nothing, "ingress", 1, Free),

@@ -1,6 +1,6 @@
-//! `bench`: what the static binaries cost, measured as they ship and with all defaults on. Throughput is
-//! compared with a floor that is measured in the same rounds, because ratios hold on other machines and
-//! figures do not. Goals stand beside the figures; only a wrong response is a failure.
+//! `bench`: what the static binaries cost, measured as they ship and with all defaults on.
+//! Throughput is compared with a floor of the same rounds: ratios hold on other machines, figures
+//! do not. Goals stand beside the figures; only a wrong response is a failure.
 
 pub(crate) mod floor;
 mod lambda;
@@ -65,7 +65,7 @@ pub(crate) struct Args {
     /// With 10,000,000 accounts and 50,000,000 requests too, which takes some minutes more
     #[arg(long)]
     long: bool,
-    /// Where databases are put while it measures; a start depends on the file system [default: target]
+    /// Where databases are put; a start depends on the file system [default: target]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
     /// Write all of it as JSON; with -, to standard output, instead of the tables

@@ -36,8 +36,8 @@ impl Drop for Cleanup {
     }
 }
 
-/// From now on Ctrl-C and SIGTERM kill all child processes, undo everything, the newest first, and end
-/// the process with 130. The main thread is not asked: it may wait for something that does not come.
+/// From now on Ctrl-C and SIGTERM kill all child processes, undo everything, the newest first, and
+/// end the process with 130. The main thread is not asked: it may be blocked.
 pub(crate) fn on_interrupt() -> Result<()> {
     let end = || {
         let mut pending = lock();

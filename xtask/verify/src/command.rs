@@ -1,5 +1,5 @@
-//! Other programs, started in the root of the workspace: `cargo xtask`, `docker`, `git`. They have no
-//! shell in between. Servers that are observed while they run are in `service.rs`.
+//! Other programs, started in the root of the workspace: `cargo xtask`, `docker`, `git`. They have
+//! no shell in between. Servers that are observed while they run are in `service.rs`.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::cleanup::Cleanup;
 
-/// The root of the workspace. Cargo says at run time where the package is: a path that was compiled in
-/// may belong to another checkout.
+/// The root of the workspace. Cargo says at run time where the package is: a path that was compiled
+/// in may belong to another checkout.
 pub(crate) fn root() -> PathBuf {
     let package = std::env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| "xtask/verify".into());
     let package = Path::new(&package);

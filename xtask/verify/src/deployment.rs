@@ -1,5 +1,5 @@
-//! The service on Docker Swarm under a name of its own, brought up and removed by `cargo xtask`: for
-//! `e2e`, `soak` and the faults that need an engine.
+//! The service on Docker Swarm under a name of its own, brought up and removed by `cargo xtask`:
+//! for `e2e`, `soak` and the faults that need an engine.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -28,8 +28,8 @@ pub(crate) struct Deployment {
 }
 
 impl Deployment {
-    /// Needs an engine. Waits for other runs on it, joins a swarm if the engine is in none, and removes
-    /// what a former run that was killed may have left.
+    /// Needs an engine. Waits for other runs on it, joins a swarm if the engine is in none, and
+    /// removes what a former run that was killed may have left.
     pub(crate) fn prepare(name: &'static str, binaries: Option<&Path>) -> Result<Self> {
         let lock = lock()?;
         let swarm = join_swarm()?;

@@ -1,5 +1,5 @@
-//! What verify reads from Docker, as JSON, through the `docker` command line. What verify changes on
-//! the engine, it changes by `cargo xtask`, as a user does.
+//! What verify reads from Docker, as JSON, through the `docker` command line. What verify changes
+//! on the engine, it changes by `cargo xtask`, as a user does.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;

@@ -1,5 +1,5 @@
-//! `e2e`: the whole life of the service on a real engine, step by step, under names of its own. It runs
-//! `cargo xtask` as a user would, and leaves the engine as it found it. Measurements are not here.
+//! `e2e`: the whole life of the service on a real engine, step by step, under names of its own. It
+//! runs `cargo xtask` as users do, and leaves the engine as it was. Measurements are not here.
 
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;

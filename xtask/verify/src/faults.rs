@@ -1,6 +1,6 @@
-//! `faults`: the static binaries under overload, faults and attacks, as real processes on loopback and
-//! as a deployment on an engine, and a table of what was observed. Each fault is in the file of its
-//! group; faults that need a failing store or a parser fed byte by byte are tests, run by `suites.rs`.
+//! `faults`: the static binaries under overload, faults and attacks, as real processes on loopback
+//! and as a deployment on an engine, and a table of the outcome. Each fault is in the file of its
+//! group. `suites` runs tests for those that need a failing store or a parser fed byte by byte.
 
 mod crash;
 mod disk;

@@ -1,5 +1,5 @@
-//! `invoke`: one request to the host for AWS Lambda, as an event from an emulated sender. It needs no
-//! AWS. It is no measurement: it starts a debug build. `bench lambda` starts its functions here, too.
+//! `invoke`: one request to the host for AWS Lambda, as an event from an emulated sender. It needs
+//! no AWS. It is no measurement: it starts a debug build. `bench lambda` uses `Function`.
 
 use std::path::Path;
 use std::process::Command;
@@ -27,7 +27,7 @@ pub(crate) struct Args {
     stage: Option<String>,
 }
 
-/// Builds and starts the function, invokes it once, and prints the event, what came back, and times.
+/// Builds and starts the function, invokes it once, and prints the event, the result and times.
 pub(crate) fn run(args: &Args) -> Result<()> {
     let scratch = Scratch::new(&target().join("invoke"))?;
     let function = Command::new(build_binary(&["--package=accountservice-host-lambda"])?);

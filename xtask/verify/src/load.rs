@@ -1,6 +1,6 @@
-//! The load generator: clients with one connection and one request in flight each, in one epoll loop.
-//! `bench` measures with it; `pool.rs` runs it in the background. It is not a browser: it sends no
-//! bodies and no pipelined requests.
+//! The load generator: clients with one connection and one request in flight each, in one epoll
+//! loop. `bench` measures with it; `pool.rs` runs it in the background. It is not a browser: it
+//! sends no bodies and no pipelined requests.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
@@ -142,8 +142,8 @@ impl LoadGenerator {
         Ok((counts.into_inner().unwrap_or_else(PoisonError::into_inner), took))
     }
 
-    /// Sends requests until `is_over`, then waits for the responses that are due. Returns the time from
-    /// the first request to the last response. Other threads may read the counts meanwhile.
+    /// Sends requests until `is_over`, then waits for the responses that are due. Returns the time
+    /// from the first request to the last response. Other threads may read the counts meanwhile.
     pub(crate) fn run(
         &mut self,
         counts: &Mutex<Counts>,

@@ -1,5 +1,5 @@
-//! One run at a time on an engine: a second one would remove the services of the first, and the swarm
-//! that it joined. It is no lock on what Cargo builds, which xtask has. `deployment` takes it.
+//! One run at a time on an engine: a second one would remove the services and the swarm of the
+//! first. xtask has another lock, on what Cargo builds. `deployment` takes it.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -9,8 +9,8 @@ use anyhow::{Context, Result};
 use crate::command::read;
 use crate::docker::docker;
 
-/// Waits until no other run on this machine has the engine, and says which one has. The lock is held
-/// until the file is dropped, or the process ends.
+/// Waits until no other run on this machine has the engine, and says which one has. The lock is
+/// held until the file is dropped, or the process ends.
 pub(crate) fn lock() -> Result<File> {
     let engine = read(&mut docker(&["info", "--format={{.ID}}"]));
     let engine = engine.context("no engine answers; .ci/run starts one")?;

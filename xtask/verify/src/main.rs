@@ -1,5 +1,5 @@
-//! `verify`: runs the whole service, breaks it and measures it. `cargo xtask e2e`, `faults`, `soak`,
-//! `bench` and `invoke` start it. It shares no code with xtask, which it drives as a process, as a user does.
+//! `verify`: runs the whole service, breaks it and measures it. `cargo xtask e2e`, `faults`,
+//! `soak`, `bench` and `invoke` start it. It shares no code with xtask, which it runs as users do.
 
 // It measures through epoll and `/proc`.
 #![cfg(target_os = "linux")]
@@ -44,8 +44,8 @@ enum Task {
     Faults(faults::Args),
     /// Measure the static binaries: throughput against a floor, memory, start, size, growth
     ///
-    /// Every figure that has a goal is shown with it. A goal that is missed is no failure; a wrong or
-    /// a lost answer is. Needs Linux and two cores; takes five minutes, and an idle machine.
+    /// Every figure that has a goal is shown with it. A goal that is missed is no failure; a wrong
+    /// or a lost answer is. Needs Linux and two cores; takes five minutes, and an idle machine.
     Bench(bench::Args),
     /// The server that `bench` compares with
     #[command(hide = true)]

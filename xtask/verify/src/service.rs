@@ -1,5 +1,5 @@
-//! `accountservice` as a process on loopback, for `faults` and `bench`. What they rely on of its log and
-//! its accounts stands here, once.
+//! `accountservice` as a process on loopback, for `faults` and `bench`. What they rely on of its
+//! log and its accounts stands here, once.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -1,5 +1,5 @@
-//! `soak`: the service as `deploy` runs it, at load for long. A leak shows as memory or descriptors that
-//! grow; the memory limit of the container turns it into a restart. Needs an engine on this machine.
+//! `soak`: the service as `deploy` runs it, at load for long. Memory or descriptors that grow show
+//! a leak, or the container restarts at its memory limit. Needs an engine on this machine.
 
 use std::fs;
 use std::thread;
@@ -21,7 +21,7 @@ const METRICS_PORT: u16 = 6768;
 const CLIENTS: usize = 200;
 /// Of a client, before it opens a new connection.
 const RESPONSES: u64 = 3_000;
-/// What memory may grow by from the second quarter to the last, in KiB: an allocator is never still.
+/// By how many KiB memory may grow from the second quarter to the last: allocators vary.
 const TOLERANCE: f64 = 1_024.0;
 
 #[derive(clap::Args)]

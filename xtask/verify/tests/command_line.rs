@@ -36,8 +36,8 @@ fn a_wrong_command_line_is_refused_before_anything_is_built() {
     }
 }
 
-/// Both would have the same service, and one of them would leave the swarm. The engine is a `docker`
-/// that knows its own id only.
+/// Both would have the same service, and one of them would leave the swarm. The engine is a
+/// `docker` that knows its own id only.
 #[test]
 fn of_two_runs_on_one_engine_the_second_waits_and_says_for_which_one() {
     let folder = TempDir::new().unwrap();

@@ -1,5 +1,5 @@
-//! What the rivals have in common: axum's router with the routes and the responses of accountservice
-//! that the bench asks for. It has no limits, no timeouts and no request ids.
+//! What the rivals have in common: axum's router with the routes and the responses of
+//! accountservice that the bench asks for. It has no limits, no timeouts and no request ids.
 
 use std::error::Error;
 use std::future::Future;
@@ -14,8 +14,8 @@ use tokio::net::TcpListener;
 /// What both ask the database.
 pub const LOOKUP: &str = "SELECT name FROM accounts WHERE id = $1";
 
-/// How a rival is called: `PORT URL [CONNECTIONS]`. Without a number of connections, its pool has the
-/// crate's own defaults.
+/// How a rival is called: `PORT URL [CONNECTIONS]`. Without a number of connections, its pool has
+/// the crate's own defaults.
 pub struct Arguments {
     pub port: u16,
     pub url: String,

@@ -1,6 +1,6 @@
 //! The floor: what any HTTP server on this machine has to do at least. An epoll loop that does not
-//! parse: one receive and one send for each request, and always the same response. It is a process of
-//! its own, a hidden command, started by `server.rs`.
+//! parse: one receive and one send for each request, and always the same response. It is a process
+//! of its own, a hidden command, started by `server.rs`.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};

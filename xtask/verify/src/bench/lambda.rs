@@ -1,5 +1,5 @@
-//! The host for AWS Lambda against an emulated Runtime API: the start, from exec to the first request
-//! for an event, and the processor time of an invocation. `dist` says how large the zip is.
+//! The host for AWS Lambda against an emulated Runtime API: the start, from exec to the first
+//! request for an event, and the processor time of an invocation. `dist` says how large the zip is.
 
 use std::process::Command;
 

@@ -1,5 +1,5 @@
-//! Memory: at rest, for each idle connection, and after millions of requests. Figures are the resident
-//! set as `/proc` shows it, whose kB are KiB.
+//! Memory: at rest, for each idle connection, and after millions of requests. Figures are the
+//! resident set as `/proc` shows it, whose kB are KiB.
 
 use accountservice_host::testing::Client;
 use anyhow::{Result, ensure};

@@ -1,5 +1,5 @@
-//! Peers: servers of others with the same responses, in a folder with a `build.sh` that builds them by
-//! name into `$CARGO_TARGET_DIR/release/peer-NAME`.
+//! Peers: servers of others with the same responses, in a folder with a `build.sh` that builds them
+//! by name into `$CARGO_TARGET_DIR/release/peer-NAME`.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
-//! The shared store: the service beside axum with deadpool-postgres and with sqlx, and with more and
-//! more accounts. No other part builds the rivals. Server, load and `PostgreSQL` share the machine, so
-//! processor time per request compares best.
+//! The shared store: the service beside axum with deadpool-postgres and with sqlx, and with more
+//! and more accounts. No other part builds the rivals. Server, load and `PostgreSQL` share the
+//! machine, so processor time per request compares best.
 
 use std::path::PathBuf;
 use std::process::Stdio;

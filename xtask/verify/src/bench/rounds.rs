@@ -1,5 +1,5 @@
-//! Samples taken in turn, so that whatever changes on the machine meets all servers alike: A B C, then
-//! C B A, and so on; of each the median.
+//! Samples taken in turn, so that whatever changes on the machine meets all servers alike: A B C,
+//! then C B A, and so on; of each the median.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Throughput of one worker on one core, against the floor and against peers, and with more and more
-//! connections and accounts. The load has the other core.
+//! Throughput of one worker on one core, against the floor and against peers, and with more and
+//! more connections and accounts. The load has the other core.
 
 use anyhow::Result;
 
@@ -11,7 +11,7 @@ use crate::requests::Requests;
 
 /// Settings and their connections.
 const SETTINGS: [(&str, usize); 2] = [("l64", 64), ("l512", 512)];
-/// Peers, the least share of their requests per second with l64 and with l512, and the most of their p99.
+/// Peers, the least share of their requests/s with l64 and l512, and the most of their p99.
 const GOALS: [(&str, [f64; 2], Option<f64>); 4] = [
     ("xitca", [1.05, 0.97], None),
     ("hyper-rpc-ndb", [1.05, 0.97], Some(1.25)),

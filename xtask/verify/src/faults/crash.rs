@@ -1,5 +1,5 @@
-//! SIGKILL at random moments: accounts that were reported as seeded are there, and a seeding leaves all
-//! or none of its accounts. The seed of a run repeats its moments.
+//! SIGKILL at random moments: accounts that were reported as seeded are there, and a seeding leaves
+//! all or none of its accounts. The seed of a run repeats its moments.
 
 use std::fs;
 use std::path::Path;
@@ -93,8 +93,8 @@ fn seeding_takes(run: &Run, folder: &Path, accounts: u64) -> Result<Duration> {
     Ok(took + took / 4)
 }
 
-/// Starts the service again after a seeding of more accounts than `before`, of which at least those that
-/// are `due` have to be there. Returns how many accounts it has read.
+/// Starts the service again after a seeding of more accounts than `before`, of which at least those
+/// that are `due` have to be there. Returns how many accounts it has read.
 fn check(run: &Run, folder: &Path, before: u64, accounts: u64, due: u64) -> Result<u64> {
     let mut service = run.serve(folder, &[&format!("--accounts={accounts}")])?;
     let entry = service.entry(SEEDED)?;

@@ -125,8 +125,8 @@ fn refuses(command: &mut Command, run: &Run) -> Observed {
     Ok(format!("exit status 1, `{}`", line.trim_start_matches("accountservice: ")))
 }
 
-/// Accounts from all over the file are served or unavailable, and `/health` and the probe say UP only if
-/// all are served.
+/// Accounts from all over the file are served or unavailable, and `/health` and the probe say UP
+/// only if all are served.
 fn truthful(run: &Run, service: &Service, accounts: u64) -> Observed {
     let mut client = Client::connect(service.address);
     let (mut served, mut failed) = (0, 0);

@@ -1,5 +1,5 @@
-//! More clients than the service can serve comfortably, and more than may connect: does `/health` still
-//! answer, and is every request answered?
+//! More clients than the service can serve comfortably, and more than may connect: does `/health`
+//! still answer, and is every request answered?
 
 use std::time::{Duration, Instant};
 

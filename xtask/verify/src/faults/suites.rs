@@ -1,5 +1,5 @@
-//! What tests prove inside of a process, where a store can be made to fail and a parser be fed byte by
-//! byte. The suites run as they are, and their tests are counted.
+//! What tests prove inside of a process, where a store can be made to fail and a parser be fed byte
+//! by byte. The suites run as they are, and their tests are counted.
 
 use anyhow::ensure;
 

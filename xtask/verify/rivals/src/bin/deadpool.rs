@@ -1,5 +1,5 @@
-//! axum with deadpool-postgres: a pool of clients of tokio-postgres, each of which keeps its prepared
-//! statements.
+//! axum with deadpool-postgres: a pool of clients of tokio-postgres, each of which keeps its
+//! prepared statements.
 
 use std::error::Error;
 
