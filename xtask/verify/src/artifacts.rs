@@ -23,10 +23,10 @@ impl Artifacts {
         Ok(Self { service, probe, folder })
     }
 
-    /// The host for AWS Lambda, from the same folder, or built now.
+    /// The host for AWS Lambda, from the same folder if it is there, or built now.
     pub(crate) fn bootstrap(&self) -> Result<PathBuf> {
-        let binaries = self.folder.clone().map_or_else(|| build("lambda"), Ok)?;
-        file(&binaries, "bootstrap")
+        let given = self.folder.as_ref().map(|folder| folder.join("bootstrap"));
+        given.filter(|path| path.is_file()).map_or_else(|| file(&build("lambda")?, "bootstrap"), Ok)
     }
 }
 
