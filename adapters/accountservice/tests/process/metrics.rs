@@ -1,12 +1,11 @@
 //! `/metrics`: on its own port only, and what it counts.
 
-use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 
 use accountservice_host::testing::{Client, SERVING_METRICS, eventually};
 
 use crate::file::{cut, start_large};
-use crate::service::{Folder, Service, failure, get};
+use crate::service::{ADDRESS_IN_USE, Folder, Service, failure, get};
 
 /// The value of one series.
 #[track_caller]
@@ -74,8 +73,7 @@ fn a_port_in_use_is_refused_before_the_database_is_touched() {
     let other = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let address = other.local_addr().expect("an address");
     let error = failure(folder.spawn(&[&format!("--metrics-port={}", address.port())]), 1);
-    let reason = io::Error::from_raw_os_error(98);
-    assert_eq!(error, format!("accountservice: cannot listen on {address}: {reason}"));
+    assert_eq!(error, format!("accountservice: cannot listen on {address}: {ADDRESS_IN_USE}"));
     assert!(!folder.database().exists());
 }
 

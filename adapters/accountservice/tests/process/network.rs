@@ -1,10 +1,10 @@
 //! Addresses and ports: what the service listens on, and by which address it is known.
 
+use std::fs;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::{fs, io};
 
 use crate::namespace::run_in_namespace;
-use crate::service::{Folder, Service, failure, get, spawn};
+use crate::service::{ADDRESS_IN_USE, Folder, Service, failure, get, spawn};
 
 #[test]
 fn without_arguments_it_listens_on_port_6767_of_all_addresses() {
@@ -65,8 +65,7 @@ fn a_port_in_use_ends_the_start_and_leaves_the_database_alone() {
     let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let address = taken.local_addr().expect("an address");
     let argument = format!("--port={}", address.port());
-    let reason = io::Error::from_raw_os_error(98);
-    let expected = format!("accountservice: cannot listen on {address}: {reason}");
+    let expected = format!("accountservice: cannot listen on {address}: {ADDRESS_IN_USE}");
     let folder = Folder::new();
     assert_eq!(failure(folder.spawn(&[&argument]), 1), expected);
     assert_eq!(folder.database_bytes(), None);
@@ -79,7 +78,11 @@ fn a_port_in_use_ends_the_start_and_leaves_the_database_alone() {
 
 #[test]
 fn an_address_of_another_machine_ends_the_start() {
-    let reason = io::Error::from_raw_os_error(99);
+    let reason = if cfg!(target_env = "musl") {
+        "Address not available (os error 99)"
+    } else {
+        "Cannot assign requested address (os error 99)"
+    };
     assert_eq!(
         failure(Folder::new().spawn(&["--address=192.0.2.1"]), 1),
         format!("accountservice: cannot listen on 192.0.2.1:0: {reason}")

@@ -8,6 +8,13 @@ use std::process::Command;
 
 use accountservice_host::testing::{Client, Process, SERVING};
 
+/// The error of an address that another socket has, as glibc and musl word it.
+pub(crate) const ADDRESS_IN_USE: &str = if cfg!(target_env = "musl") {
+    "Address in use (os error 98)"
+} else {
+    "Address already in use (os error 98)"
+};
+
 /// A folder that is removed at the end of the test.
 pub(crate) struct Folder(tempfile::TempDir);
 
