@@ -1,15 +1,12 @@
-//! Responses as JSON, for every kind of event, of handlers that `bootstrap` has not.
+//! Responses as JSON, for every kind of event. `bootstrap` has no handler that gives them.
 
+use accountservice_core::testing::request;
 use accountservice_lambda_emulator::{Edge, Kind};
 use bytes::Bytes;
 use http::{Request, Response};
 use serde_json::{Value, json};
 
 use super::Function;
-
-fn request(line: &str) -> Request<Bytes> {
-    accountservice_core::testing::request(line)
-}
 
 /// What a function returns for an event of this kind, if its handler responds like that.
 fn returned(kind: Kind, line: &str, respond: fn() -> Response<Bytes>) -> Value {

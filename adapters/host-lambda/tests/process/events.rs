@@ -1,4 +1,4 @@
-//! Events that are no requests, or unusual ones, against one process each.
+//! Events that are not requests, and requests that are unusual. Each test has its own process.
 
 use accountservice_core::testing::request;
 use accountservice_lambda_emulator::{Edge, Kind, Outcome};
@@ -9,8 +9,7 @@ use super::Function;
 #[test]
 fn a_response_has_the_id_of_the_invocation_unless_the_client_sent_one() {
     let function = Function::start(&[]);
-    for kind in Kind::ALL {
-        let edge = Edge::new(kind);
+    for edge in Kind::ALL.map(Edge::new) {
         let mut with_id = request("GET /");
         with_id.headers_mut().insert("x-request-id", "mine".parse().expect("a header"));
         assert_eq!(function.ask(&edge, "GET /").headers()["x-request-id"], "invocation");
@@ -68,9 +67,7 @@ fn null_headers_parameters_and_body_are_as_none() {
         for field in ["multiValueQueryStringParameters", "cookies", "body"] {
             event[field] = Value::Null;
         }
-        let outcome = function.invoke(event.to_string());
-        let Outcome::Response(returned) = outcome else { panic!("{kind:?}: {outcome:?}") };
-        assert_eq!(edge.response(&returned).status(), 200, "{kind:?}");
+        assert_eq!(function.respond_to_event(&edge, &event).status(), 200, "{kind:?}");
     }
 }
 

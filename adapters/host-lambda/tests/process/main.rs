@@ -15,6 +15,7 @@ use accountservice_host::testing::Process;
 use accountservice_lambda_emulator::{Edge, Emulator, Kind, Outcome};
 use bytes::Bytes;
 use http::{Request, Response};
+use serde_json::Value;
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -50,12 +51,15 @@ impl Function {
         self.emulator.invoke("invocation", event).expect("the function responds")
     }
 
-    fn respond(&self, edge: &Edge, request: &Request<Bytes>) -> Response<Bytes> {
-        let event = edge.event(request);
+    fn respond_to_event(&self, edge: &Edge, event: &Value) -> Response<Bytes> {
         match self.invoke(event.to_string()) {
             Outcome::Response(returned) => edge.response(&returned),
             Outcome::Error(error) => panic!("{error} for {event}"),
         }
+    }
+
+    fn respond(&self, edge: &Edge, request: &Request<Bytes>) -> Response<Bytes> {
+        self.respond_to_event(edge, &edge.event(request))
     }
 
     fn ask(&self, edge: &Edge, line: &str) -> Response<Bytes> {
