@@ -1,5 +1,5 @@
-//! Ten replicas that share one database. `--nocapture` shows how long they take and what they cost
-//! its server.
+//! Ten replicas that share one database. `--nocapture` prints how long they take to connect, and
+//! how much processor time they cost the server of the database.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -12,11 +12,11 @@ use crate::service::Folder;
 
 const REPLICAS: usize = 10;
 
-/// Those of a replica's main thread and of its two workers.
+/// Each replica has one on its main thread and one on each of its two workers.
 const SESSIONS: i64 = 30;
 
 #[test]
-fn ten_replicas_share_a_database_and_a_restart_of_its_server_needs_none_of_theirs() {
+fn ten_replicas_share_a_database_and_outlive_a_restart_of_its_server() {
     let Some(mut server) = Postgres::start() else { return };
     let (folder, database) = (Folder::new(), format!("--database={}", server.url("")));
     let (started_at, before) = (Instant::now(), server.processor_time());
@@ -26,17 +26,17 @@ fn ten_replicas_share_a_database_and_a_restart_of_its_server_needs_none_of_their
         .iter_mut()
         .map(|replica| SocketAddr::from((Ipv4Addr::LOCALHOST, replica.port(SERVING))))
         .collect();
-    replicas.iter_mut().for_each(connected);
-    show("start", started_at, server.processor_time().saturating_sub(before));
+    replicas.iter_mut().for_each(wait_until_connected);
+    print("start", started_at, server.processor_time().saturating_sub(before));
     for replica in &replicas {
         let warnings = warnings(replica);
         assert!(warnings.is_empty(), "{warnings:?}");
     }
     assert_eq!(server.number("SELECT count(*) FROM accounts"), 100);
 
-    // Two connections of a replica are on two workers.
-    let both = |address: &SocketAddr| [Client::connect(*address), Client::connect(*address)];
-    let mut clients: Vec<_> = addresses.iter().flat_map(both).collect();
+    // The two workers of a replica get one connection each.
+    let connect_twice = |address| [Client::connect(address), Client::connect(address)];
+    let mut clients: Vec<_> = addresses.into_iter().flat_map(connect_twice).collect();
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
     for client in &mut clients {
         assert_eq!(client.get("/accounts/10099").status(), 200);
@@ -46,19 +46,18 @@ fn ten_replicas_share_a_database_and_a_restart_of_its_server_needs_none_of_their
     server.end(Signal::SIGINT);
     let started_at = Instant::now();
     server.run(&[]);
-    replicas.iter_mut().for_each(connected);
-    show("restart of the server", started_at, server.processor_time());
+    replicas.iter_mut().for_each(wait_until_connected);
+    print("restart of the server", started_at, server.processor_time());
     for client in &mut clients {
         assert_eq!(client.get("/accounts/10099").status(), 200);
     }
     eventually("each runtime has a session again", || server.number(sessions) == SESSIONS);
-    let most = replicas.iter().map(|replica| warnings(replica).len()).max();
-    println!("restart of the server: at most {most:?} warnings of a replica");
+    let most = replicas.iter().map(|replica| warnings(replica).len()).max().expect("replicas");
+    println!("restart of the server: at most {most} warnings of a replica");
     replicas.into_iter().for_each(Process::stop);
 }
 
-/// Waits until the replica can serve.
-fn connected(replica: &mut Process) {
+fn wait_until_connected(replica: &mut Process) {
     replica.line("Connected to the database");
 }
 
@@ -67,7 +66,7 @@ fn warnings(replica: &Process) -> Vec<&String> {
     replica.log().iter().filter(is_warning).collect()
 }
 
-fn show(what: &str, started_at: Instant, of_server: Duration) {
+fn print(what: &str, started_at: Instant, of_server: Duration) {
     let took = started_at.elapsed();
     println!(
         "{what}: {REPLICAS} replicas connected after {took:.0?}, {of_server:.0?} of the server"
