@@ -1,5 +1,8 @@
 //! A URL with two hosts: which one serves.
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use accountservice_store_postgres::Settings;
 use nix::sys::signal::Signal;
 
@@ -53,11 +56,15 @@ fn a_standby_that_is_promoted_serves_in_place_of_the_primary() {
     let standby = primary.standby();
     let url = url([standby.port, primary.port], "?target_session_attrs=read-write");
     let running = Running::seeded(&url, 100);
-    // The accounts are in the log of the primary, which the standby follows.
-    while standby.query("accounts", "SELECT to_regclass('accounts')").is_empty()
-        || standby.number("SELECT count(*) FROM accounts") < 100
-    {
-        std::thread::yield_now();
+    // The standby replays the log of the primary, which has the accounts.
+    let has_accounts = || {
+        !standby.query("accounts", "SELECT to_regclass('accounts')").is_empty()
+            && standby.number("SELECT count(*) FROM accounts") == 100
+    };
+    let start = Instant::now();
+    while !has_accounts() {
+        assert!(start.elapsed() < Duration::from_secs(20), "{}", standby.log());
+        thread::sleep(Duration::from_millis(5));
     }
     primary.end(Signal::SIGKILL);
     running.find("10001").expect_err("the standby is read-only");
