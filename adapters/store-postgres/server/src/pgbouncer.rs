@@ -10,18 +10,18 @@ use crate::{Home, PGBOUNCER, Postgres, free_port};
 
 /// A pooler in front of a server, in the mode that shares connections between transactions.
 pub struct PgBouncer {
-    /// How long it takes to try a server again that refused it.
-    pub server_login_retry: Duration,
     _home: Home,
     port: u16,
     child: Child,
 }
 
 impl PgBouncer {
+    /// The time from a failed login at the server to the next one.
+    pub const SERVER_LOGIN_RETRY: Duration = Duration::from_secs(1);
+
     /// A pooler that listens, for the user and the database of this server.
     pub fn start(server: &Postgres) -> Self {
         let (home, port) = (Home::new(), free_port());
-        let server_login_retry = Duration::from_secs(1);
         let folder = home.folder.path().display().to_string();
         let users = home.write("users", "\"app\" \"secret\"\n");
         let settings = home.write(
@@ -33,13 +33,12 @@ impl PgBouncer {
                  default_pool_size = 3\nserver_login_retry = {}\n",
                 server.port,
                 users.display(),
-                server_login_retry.as_secs()
+                Self::SERVER_LOGIN_RETRY.as_secs()
             ),
         );
         let log = fs::File::create(home.path("log")).expect("room");
         let child = home.command(PGBOUNCER).arg(settings).stderr(log).spawn();
-        let pooler =
-            Self { server_login_retry, _home: home, port, child: child.expect("pgbouncer") };
+        let pooler = Self { _home: home, port, child: child.expect("pgbouncer") };
         let start = Instant::now();
         while TcpStream::connect(("127.0.0.1", port)).is_err() {
             assert!(start.elapsed() < Duration::from_secs(10), "PgBouncer does not listen");

@@ -41,7 +41,7 @@ fn a_store_behind_a_pooler_outlives_a_killed_server_and_killed_sessions() {
         let mut proxy = Proxy::start(server.port);
         let pooler = PgBouncer::start(&server);
         let url = pooler.url("?prepared_statements=false");
-        check_row(fault, &url, RECOVERY + pooler.server_login_retry, &mut server, &mut proxy);
+        check_row(fault, &url, RECOVERY + PgBouncer::SERVER_LOGIN_RETRY, &mut server, &mut proxy);
     }
 }
 
