@@ -54,9 +54,8 @@ fn find_any_of(bencher: Bencher, accounts: u64) {
     })
     .take(1_100_000)
     .collect();
-    let (first, ids) = ids.split_at(1_000_000);
-    // The cache fills.
-    for id in first {
+    let (warm_up, ids) = ids.split_at(1_000_000);
+    for id in warm_up {
         store.find(id).expect("a readable store");
     }
     let mut next = ids.iter().cycle();
