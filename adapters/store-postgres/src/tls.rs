@@ -18,8 +18,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 /// for; without one, any.
 pub(crate) fn connector(root: Option<&Path>) -> Result<MakeRustlsConnect, Box<dyn Error>> {
     let provider = Arc::new(CryptoProvider {
-        // PostgreSQL offers P-256, since 18 X25519 too, and others where it is told to. What signs
-        // for a client, and ML-KEM, would take 240 KB.
+        // PostgreSQL's default is P-256, and since version 18 X25519 too. Signatures of a client and
+        // ML-KEM would add 240 KB to the binary.
         kx_groups: vec![&kx::X25519, &kx::P256, &kx::P384],
         key_provider: &NoKeys,
         ..rustls_graviola::default_provider()
@@ -42,7 +42,7 @@ pub(crate) fn connector(root: Option<&Path>) -> Result<MakeRustlsConnect, Box<dy
     Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
 }
 
-/// Clients have no certificates here.
+/// Loads no private key: the service shows no certificate of a client.
 #[derive(Debug)]
 struct NoKeys;
 

@@ -1,7 +1,7 @@
-//! Servers of one's own, for tests and for the bench: [`Postgres`] and [`PgBouncer`] from Debian's
-//! packages run as an ordinary user in a folder of their own and are ended by their process ids.
+//! Real servers for tests and for `xtask/verify`: [`Postgres`] and [`PgBouncer`] from Debian's
+//! packages. Each runs as an ordinary user in a temporary folder, and ends when it is dropped.
 //!
-//! It is not a client: statements go through `psql`. Whatever cannot be done panics, as in a test.
+//! This is not a client: statements go through `psql`. A step that fails panics, as in a test.
 
 #![allow(clippy::missing_panics_doc, reason = "everything panics, as said above")]
 
