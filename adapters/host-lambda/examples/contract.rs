@@ -29,9 +29,5 @@ async fn main() -> Result<()> {
     let handler = |request: Request<Bytes>| SERVICE.respond(request);
     let exchanges = Exchanges::new(64 << 10, Arc::new(()));
     let base_path = env::var("ACCOUNTSERVICE_BASE_PATH").unwrap_or_default();
-    let served = serve::serve(&mut runtime, &handler, &exchanges, &base_path, pending()).await;
-    if let Err(error) = &served {
-        runtime.fail("init", error).await?;
-    }
-    served
+    serve::serve(&mut runtime, &handler, &exchanges, &base_path, pending()).await
 }
