@@ -125,7 +125,7 @@ impl Keeper {
                     let ended = connections.join_next().await.and_then(Result::ok);
                     let ended = ended.and_then(Result::err).map(|error| one_line(&error));
                     let cause = session.abandoned().cloned().or(ended);
-                    let cause = cause.unwrap_or_else(|| "the server closed it".to_owned());
+                    let cause = cause.unwrap_or_else(|| "its task ended".to_owned());
                     self.pool.send_modify(|pool| pool.lost_at = Instant::now());
                     ("A session of the database ended", cause)
                 }

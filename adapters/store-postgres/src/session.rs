@@ -73,8 +73,10 @@ impl Session {
 
     /// Ends the session, whatever waits for it. Returns whether it had not been ended before.
     pub(crate) fn abandon(&self, cause: String) -> bool {
+        // The keeper reads the cause when the connection ends.
+        let is_first = self.abandoned.set(cause).is_ok();
         self.connection.abort();
-        self.abandoned.set(cause).is_ok()
+        is_first
     }
 
     /// Ends a session that is silent, and has the server end what it does for it: a server that waits

@@ -137,6 +137,21 @@ fn a_prepared_statement_that_the_server_drops_is_prepared_again() {
 }
 
 #[test]
+fn the_reason_for_which_the_server_ends_a_session_is_logged() {
+    let Some(server) = Postgres::start() else { return };
+    let running = Running::seeded(&server.url(""), 1);
+    server.query(
+        "postgres",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'app'",
+    );
+    assert_eq!(
+        running.log.wait_for("A session of the database ended"),
+        "WARN A session of the database ended: db error: FATAL: terminating connection due to \
+         administrator command (57P01)"
+    );
+}
+
+#[test]
 fn a_dropped_store_closes_its_connections() {
     let Some(server) = Postgres::start() else { return };
     let connections = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'app'";
