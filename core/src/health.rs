@@ -16,7 +16,7 @@ use http::{HeaderValue, Method, Request, Response, StatusCode};
 
 use crate::account::decode_segment;
 use crate::response::{
-    empty, json, method_not_allowed, not_found, of_route, problem, to_method, with_cause,
+    RouteName, complete, empty, json, method_not_allowed, not_found, problem, with_cause,
     without_trailing_slash,
 };
 
@@ -138,7 +138,9 @@ impl Health {
     {
         let method = request.method();
         if !route.is_check() && !self.has_testability {
-            return to_method(method, not_found());
+            let mut response = not_found();
+            complete(&mut response, None, method);
+            return response;
         }
         let is_read = method == Method::GET || method == Method::HEAD;
         let mut response = match route {
@@ -154,7 +156,8 @@ impl Health {
         };
         // RFC 9111, section 5.2.2.5: health is true for this moment only.
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        of_route(route.name(), method, response)
+        complete(&mut response, Some(RouteName(route.name())), method);
+        response
     }
 
     async fn status<C, E>(

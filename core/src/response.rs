@@ -117,23 +117,15 @@ pub(crate) fn with_cause(
     response
 }
 
-/// Completes a route's response: adds its name, and drops the body of a response to HEAD, whose
-/// headers stay those of a GET (RFC 9110, section 9.3.2).
-pub(crate) fn of_route(
-    name: &'static str,
-    method: &Method,
-    mut response: Response<Bytes>,
-) -> Response<Bytes> {
-    response.extensions_mut().insert(RouteName(name));
-    to_method(method, response)
-}
-
-/// Drops the body of a response to HEAD.
-pub(crate) fn to_method(method: &Method, mut response: Response<Bytes>) -> Response<Bytes> {
+/// Completes a response: adds the name of its route, if it has one, and drops the body of a response
+/// to HEAD, whose headers stay those of a GET (RFC 9110, section 9.3.2).
+pub(crate) fn complete(response: &mut Response<Bytes>, route: Option<RouteName>, method: &Method) {
+    if let Some(name) = route {
+        response.extensions_mut().insert(name);
+    }
     if method == Method::HEAD {
         *response.body_mut() = Bytes::new();
     }
-    response
 }
 
 /// JSON of a value that consists of strings and numbers, which cannot fail. A `length` that is right

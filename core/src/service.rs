@@ -12,8 +12,8 @@ use http::{HeaderMap, Method, Request, Response, StatusCode};
 use serde::Serialize;
 
 use crate::response::{
-    json_in, method_not_allowed, not_found, of_route, problem, retry_in_a_second, to_json,
-    to_method, with_cause, without_trailing_slash,
+    RouteName, complete, json_in, method_not_allowed, not_found, problem, retry_in_a_second,
+    to_json, with_cause, without_trailing_slash,
 };
 use crate::route::Route;
 use crate::store::AsyncAccountStore;
@@ -81,22 +81,24 @@ impl<S: AsyncAccountStore> AccountService<S> {
     /// [`RouteName`](crate::response::RouteName) and a [`Cause`](crate::response::Cause).
     pub async fn respond(&self, mut request: Request<Bytes>) -> Response<Bytes> {
         // No route reads them. The memory serves an account's response.
-        let headers = mem::take(request.headers_mut());
+        let mut headers = mem::take(request.headers_mut());
         let (method, uri) = (request.method(), request.uri());
         let is_read = method == Method::GET || method == Method::HEAD;
-        let response = match Route::of(uri.path()) {
-            None => return to_method(method, not_found()),
+        let route = Route::of(uri.path());
+        let mut response = match route {
+            None => not_found(),
             Some(Route::Health(route)) => {
                 return self.health.respond(route, &request, || self.store.check()).await;
             }
             Some(Route::Account(_)) if uri.path().ends_with('/') => without_trailing_slash(uri),
-            Some(Route::Account(id)) if is_read => self.account(id, headers).await,
+            Some(Route::Account(id)) if is_read => self.account(id, &mut headers).await,
             Some(Route::Account(_)) => method_not_allowed("GET, HEAD"),
         };
-        of_route("/accounts/{id}", method, response)
+        complete(&mut response, route.map(|_| RouteName("/accounts/{id}")), method);
+        response
     }
 
-    async fn account(&self, segment: &str, headers: HeaderMap) -> Response<Bytes> {
+    async fn account(&self, segment: &str, headers: &mut HeaderMap) -> Response<Bytes> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
         struct Body<'a> {
@@ -123,7 +125,7 @@ impl<S: AsyncAccountStore> AccountService<S> {
                     + name.len()
                     + served_by.len();
                 let body = to_json(&Body { id, name, served_by }, length);
-                json_in(headers, StatusCode::OK, body)
+                json_in(mem::take(headers), StatusCode::OK, body)
             }
             Ok(None) => no_such_account(),
             Err(error) => {

@@ -29,7 +29,7 @@ const TOO_LARGE: Rejection =
 /// Responds to one request. Every connection has room for this future, so it is kept small.
 pub(crate) async fn respond<H: Handler>(
     context: Arc<ConnectionContext<H>>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let server = &*context.server;
     let has_body = !request.body().is_end_stream();
@@ -38,20 +38,21 @@ pub(crate) async fn respond<H: Handler>(
     // RFC 9112, section 6.1: a proxy in front may see another end of a chunked body.
     let mut is_last = has_body && request.headers().contains_key(TRANSFER_ENCODING);
     let rejected = |(status, detail)| problem(status, detail);
-    let admitted = match validate_head(&request, has_body) {
+    let body = match validate_head(&request, has_body) {
         Ok(()) if context.is_overload && !asks_for_health(request.uri()) => Err(overloaded()),
         Ok(()) if has_body => {
             // A body is rare: its future has a box of its own.
-            Box::pin(collect(request, &server.config)).await.map_err(rejected)
+            Box::pin(collect(request.body_mut(), &server.config)).await.map_err(rejected)
         }
-        Ok(()) => Ok(request.map(|_| Bytes::new())),
+        Ok(()) => Ok(Bytes::new()),
         Err(rejection) => Err(rejected(rejection)),
     };
-    let mut response = match admitted {
-        Ok(mut request) => {
+    let mut response = match body {
+        Ok(body) => {
             if let Some(state) = server.host_state() {
                 request.extensions_mut().insert(state);
             }
+            let request = request.map(|_| body);
             context.worker.watch(pin!(exchange.respond(&*server.handler, request))).await
         }
         Err(rejection) => {
@@ -71,16 +72,12 @@ fn asks_for_health(uri: &Uri) -> bool {
     HealthRoute::of(uri.path()).is_some_and(HealthRoute::is_check)
 }
 
-async fn collect(
-    request: Request<Incoming>,
-    config: &ServerConfig,
-) -> Result<Request<Bytes>, Rejection> {
-    let (head, body) = request.into_parts();
+async fn collect(body: &mut Incoming, config: &ServerConfig) -> Result<Bytes, Rejection> {
     if body.size_hint().lower() > config.max_body as u64 {
         return Err(TOO_LARGE);
     }
     match timeout(config.body_timeout, Limited::new(body, config.max_body).collect()).await {
-        Ok(Ok(body)) => Ok(Request::from_parts(head, body.to_bytes())),
+        Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(TOO_LARGE),
         Ok(Err(_)) => Err((StatusCode::BAD_REQUEST, "The body is malformed or incomplete.")),
         Err(_) => Err((StatusCode::REQUEST_TIMEOUT, "The body took too long.")),

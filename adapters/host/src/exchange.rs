@@ -5,6 +5,7 @@
 
 use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::mem;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -87,7 +88,7 @@ impl<'a> Exchange<'a> {
     /// Lets the handler respond. `request` is the request that the exchange was made for.
     #[expect(clippy::manual_async_fn, reason = "an `async fn` has room for its arguments twice")]
     pub fn respond<H: Handler>(
-        self,
+        mut self,
         handler: &H,
         request: Request<Bytes>,
     ) -> impl Future<Output = Response<Bytes>> + Send {
@@ -95,28 +96,28 @@ impl<'a> Exchange<'a> {
             if request.body().len() > self.exchanges.max_body {
                 return self.reject_too_large();
             }
-            let response = match panic::call(|| handler.respond(request)) {
+            let call = pin!(async { handler.respond(request).await });
+            let mut response = match panic::catch(call).await {
                 Ok(response) => response,
-                Err(reason) => return self.panicked(&reason),
-            };
-            match panic::catch(pin!(response)).await {
-                Ok(response) => self.finish(response),
                 Err(reason) => self.panicked(&reason),
-            }
+            };
+            self.finish(&mut response);
+            response
         }
     }
 
-    fn panicked(self, reason: &str) -> Response<Bytes> {
+    fn panicked(&self, reason: &str) -> Response<Bytes> {
         error!("{self} 500: the handler panicked: {}", on_one_line(reason));
         let detail = "The request could not be answered.";
-        self.finish(problem(StatusCode::INTERNAL_SERVER_ERROR, detail))
+        problem(StatusCode::INTERNAL_SERVER_ERROR, detail)
     }
 
     /// Rejects a request that never reaches the handler. It is logged and counted like any other.
-    pub fn reject(self, mut response: Response<Bytes>) -> Response<Bytes> {
+    pub fn reject(mut self, mut response: Response<Bytes>) -> Response<Bytes> {
         // The request may be one for health.
         response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        self.finish(response)
+        self.finish(&mut response);
+        response
     }
 
     /// Rejects a request whose body is longer than the limit: 413.
@@ -127,7 +128,8 @@ impl<'a> Exchange<'a> {
         ))
     }
 
-    fn finish(self, mut response: Response<Bytes>) -> Response<Bytes> {
+    /// Reports the response and completes it. Neither is moved: each has 150 to 220 bytes.
+    fn finish(&mut self, response: &mut Response<Bytes>) {
         let status = response.status();
         let observer = self.exchanges.observer();
         if let Some(Cause(cause)) = response.extensions().get() {
@@ -139,13 +141,13 @@ impl<'a> Exchange<'a> {
                 info!("{self} {}: {cause}", status.as_u16());
             }
         }
-        let time = self.started_at.elapsed();
-        observer.responded(response.extensions().get::<RouteName>().copied(), status, time);
+        let route = response.extensions().get::<RouteName>().copied();
+        observer.responded(route, status, self.started_at);
         if enabled!(Level::DEBUG) {
             let (status, bytes) = (status.as_u16(), response.body().len());
             let peer = self.peer.map(tracing::field::display);
             // A number of 128 bits would be a string in JSON.
-            let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
+            let micros = u64::try_from(self.started_at.elapsed().as_micros()).unwrap_or(u64::MAX);
             debug!(peer, status, bytes, micros, "{self}");
         }
         if self.method == Method::HEAD {
@@ -157,8 +159,8 @@ impl<'a> Exchange<'a> {
         {
             *location = prefixed;
         }
-        response.headers_mut().insert(X_REQUEST_ID, self.id);
-        response
+        let id = mem::replace(&mut self.id, HeaderValue::from_static(""));
+        response.headers_mut().insert(X_REQUEST_ID, id);
     }
 }
 

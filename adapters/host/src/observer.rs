@@ -1,6 +1,6 @@
 //! `Observer`, which receives a host's events. `accountservice-metrics` implements it.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use accountservice_core::response::RouteName;
 use http::StatusCode;
@@ -16,10 +16,10 @@ pub trait Observer: Send + Sync + 'static {
     /// A connection was accepted above the limit: it gets one response.
     fn connection_rejected(&self) {}
 
-    /// A request got its response, `time` after its head was complete. A rejected request and one
-    /// with an unknown path have no route.
-    fn responded(&self, route: Option<RouteName>, status: StatusCode, time: Duration) {
-        let _ = (route, status, time);
+    /// A request whose head was complete at `started_at` gets its response now. A rejected request
+    /// and one with an unknown path have no route.
+    fn responded(&self, route: Option<RouteName>, status: StatusCode, started_at: Instant) {
+        let _ = (route, status, started_at);
     }
 
     /// The store failed: a response with a 5xx status had a

@@ -6,24 +6,20 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::Poll;
 
-/// Calls a function. A panic becomes an error with its text.
-pub(crate) fn call<T>(function: impl FnOnce() -> T) -> Result<T, String> {
-    // State that a panic leaves broken is behind a lock, which is poisoned: the handler is called by
-    // several threads anyway.
-    catch_unwind(AssertUnwindSafe(function)).map_err(text_of)
-}
-
-/// Awaits a future, which is not polled again after a panic.
+/// Awaits a future. A panic becomes an error with its text; the future is not polled again then.
 pub(crate) async fn catch<F: Future>(mut future: Pin<&mut F>) -> Result<F::Output, String> {
-    poll_fn(|cx| match call(|| future.as_mut().poll(cx)) {
-        Ok(poll) => poll.map(Ok),
-        Err(reason) => Poll::Ready(Err(reason)),
+    poll_fn(|cx| {
+        // State that a panic leaves broken is behind a lock, which is poisoned: the handler is called
+        // by several threads anyway.
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(poll) => poll.map(Ok),
+            Err(panic) => Poll::Ready(Err(text_of(&*panic))),
+        }
     })
     .await
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it is the signature that `map_err` takes")]
-fn text_of(panic: Box<dyn Any + Send>) -> String {
+fn text_of(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref().copied()).unwrap_or("no reason given").to_owned()
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use accountservice_core::response::{RouteName, empty, problem};
 use accountservice_core::testing::{HttpContract, MockAccountStore, request};
@@ -24,7 +24,7 @@ const MAX_BODY: usize = 10;
 struct Reports(Mutex<Vec<String>>);
 
 impl Observer for Reports {
-    fn responded(&self, route: Option<RouteName>, status: StatusCode, _time: Duration) {
+    fn responded(&self, route: Option<RouteName>, status: StatusCode, _: Instant) {
         let route = route.map_or("no route", |route| route.0);
         let report = format!("{} {route}", status.as_u16());
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(report);
@@ -321,8 +321,8 @@ fn a_target_cannot_break_a_log_entry() {
 fn the_time_of_a_response_begins_with_its_exchange() {
     struct Times(Mutex<Vec<Duration>>);
     impl Observer for Times {
-        fn responded(&self, _: Option<RouteName>, _: StatusCode, time: Duration) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(time);
+        fn responded(&self, _: Option<RouteName>, _: StatusCode, started_at: Instant) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).push(started_at.elapsed());
         }
     }
     let times = Arc::new(Times(Mutex::default()));

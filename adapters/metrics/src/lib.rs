@@ -4,7 +4,7 @@
 //! binary hosts it on a port of its own. No label grows with what clients send: routes name
 //! themselves, and every other response is `other`.
 
-use std::time::Duration;
+use std::time::Instant;
 
 use accountservice_core::response::{RouteName, method_not_allowed, problem};
 use accountservice_host::Observer;
@@ -124,10 +124,10 @@ impl Observer for Metrics {
         self.rejected.inc();
     }
 
-    fn responded(&self, route: Option<RouteName>, status: StatusCode, time: Duration) {
+    fn responded(&self, route: Option<RouteName>, status: StatusCode, started_at: Instant) {
         let route = route.map_or("other", |RouteName(name)| name);
         self.requests.with_label_values(&[route, status.as_str()]).inc();
-        self.seconds.observe(time.as_secs_f64());
+        self.seconds.observe(started_at.elapsed().as_secs_f64());
     }
 
     fn store_failed(&self) {

@@ -1,7 +1,7 @@
 //! Events of requests and connections: request ids, log entries, and what the observer is told.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use accountservice_core::response::RouteName;
 use accountservice_core::testing::MockAccountStore;
@@ -42,8 +42,8 @@ impl Observer for Events {
         self.add("rejected");
     }
 
-    fn responded(&self, route: Option<RouteName>, status: StatusCode, time: Duration) {
-        assert!(time < Duration::from_mins(1));
+    fn responded(&self, route: Option<RouteName>, status: StatusCode, started_at: Instant) {
+        assert!(started_at.elapsed() < Duration::from_mins(1));
         self.add(format!("{} {}", status.as_u16(), route.map_or("no route", |route| route.0)));
     }
 
