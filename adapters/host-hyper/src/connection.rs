@@ -28,8 +28,7 @@ use crate::socket::Socket;
 const IDLE_WHILE_CLOSING: Duration = Duration::from_millis(250);
 
 /// Serves a connection until it ends or its time is over.
-pub(crate) async fn serve<H: Handler>(context: ConnectionContext<H>, stream: TcpStream) {
-    let context = Arc::new(context);
+pub(crate) async fn serve<H: Handler>(context: Arc<ConnectionContext<H>>, stream: TcpStream) {
     if let Err(error) = drive(&context, stream).await {
         debug!(peer = %context.peer, "Connection ended: {error}");
     }
@@ -42,7 +41,7 @@ async fn drive<H: Handler>(
     // Responses are small and whole: waiting for more to send would only delay them.
     stream.set_nodelay(true)?;
     let stream = tokio::net::TcpStream::from_std(stream)?;
-    let socket = TokioIo::new(Socket::new(stream, Arc::clone(&context.deadline)));
+    let socket = TokioIo::new(Socket::new(stream, Arc::clone(context)));
     let for_requests = Arc::clone(context);
     let service = service_fn(move |request| request::respond(Arc::clone(&for_requests), request));
     let ConnectionContext { server, deadline, .. } = &**context;

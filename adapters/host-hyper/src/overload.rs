@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use accountservice_host::Handler;
@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::connection;
 use crate::context::ConnectionContext;
-use crate::deadline::{ConnectionState, Deadline};
+use crate::deadline::ConnectionState;
 use crate::state::ServerState;
 use crate::worker::Worker;
 
@@ -24,9 +24,9 @@ use crate::worker::Worker;
 /// connection. Silent connections in front of a probe are through in a fraction of a second.
 const SLOT_TIMEOUT: Duration = Duration::from_millis(50);
 
-struct Slot {
+struct Slot<H> {
     since: Instant,
-    deadline: Arc<Deadline>,
+    context: Weak<ConnectionContext<H>>,
     task: AbortHandle,
 }
 
@@ -35,7 +35,7 @@ pub(crate) struct Overload<H> {
     /// The accepting thread.
     pub(crate) worker: Arc<Worker>,
     /// The oldest first.
-    slots: VecDeque<Slot>,
+    slots: VecDeque<Slot<H>>,
 }
 
 impl<H: Handler> Overload<H> {
@@ -48,10 +48,10 @@ impl<H: Handler> Overload<H> {
     pub(crate) async fn serve(&mut self, stream: TcpStream, peer: SocketAddr) {
         self.free_slot().await;
         self.server.exchanges.observer().connection_rejected();
-        let context = ConnectionContext::new(&self.server, &self.worker, peer, true);
-        let deadline = Arc::clone(&context.deadline);
+        let context = Arc::new(ConnectionContext::new(&self.server, &self.worker, peer, true));
+        let weak = Arc::downgrade(&context);
         let task = tokio::spawn(connection::serve(context, stream)).abort_handle();
-        self.slots.push_back(Slot { since: Instant::now(), deadline, task });
+        self.slots.push_back(Slot { since: Instant::now(), context: weak, task });
     }
 
     /// Waits for a free slot. If necessary, the oldest connection is closed, but only after it has
@@ -81,7 +81,8 @@ impl<H: Handler> Overload<H> {
         self.slots.retain(|slot| !slot.task.is_finished());
         if self.slots.len() >= slots {
             self.slots.retain(|slot| {
-                let is_served = slot.deadline.state() == ConnectionState::Closing;
+                let state = slot.context.upgrade().map(|context| context.deadline.state());
+                let is_served = state.is_none_or(|state| state == ConnectionState::Closing);
                 if is_served {
                     slot.task.abort();
                 }

@@ -186,7 +186,7 @@ impl<H: Handler> Acceptor<H> {
         let is_full = server.is_full();
         if let Some(worker) = server.free_worker().filter(|_| !is_full) {
             let context = ConnectionContext::new(server, worker, peer, false);
-            worker.runtime.spawn(connection::serve(context, stream));
+            worker.runtime.spawn(connection::serve(Arc::new(context), stream));
             return;
         }
         if is_full && self.warned_at.is_none_or(|at| at.elapsed() > WARNING_INTERVAL) {

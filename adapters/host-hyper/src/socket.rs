@@ -11,26 +11,26 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::deadline::Deadline;
+use crate::context::ConnectionContext;
 
 /// How long the client's remaining bytes are read and discarded after the last response. The
 /// deadline ends a silent client sooner.
 const LINGER_LIMIT: Duration = Duration::from_secs(2);
 
-pub(crate) struct Socket {
+pub(crate) struct Socket<H> {
     stream: TcpStream,
-    deadline: Arc<Deadline>,
+    context: Arc<ConnectionContext<H>>,
     /// When the last response was sent.
     closing_since: Option<Instant>,
 }
 
-impl Socket {
-    pub(crate) fn new(stream: TcpStream, deadline: Arc<Deadline>) -> Self {
-        Self { stream, deadline, closing_since: None }
+impl<H> Socket<H> {
+    pub(crate) fn new(stream: TcpStream, context: Arc<ConnectionContext<H>>) -> Self {
+        Self { stream, context, closing_since: None }
     }
 }
 
-impl AsyncRead for Socket {
+impl<H> AsyncRead for Socket<H> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -40,13 +40,13 @@ impl AsyncRead for Socket {
         ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
         let bytes = &buffer.filled()[start..];
         if !bytes.is_empty() {
-            self.deadline.received(bytes);
+            self.context.deadline.received(bytes);
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl AsyncWrite for Socket {
+impl<H> AsyncWrite for Socket<H> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -57,7 +57,7 @@ impl AsyncWrite for Socket {
 
     fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         // Nothing is buffered here.
-        self.deadline.flushed();
+        self.context.deadline.flushed();
         Poll::Ready(Ok(()))
     }
 
@@ -70,7 +70,7 @@ impl AsyncWrite for Socket {
             since
         } else {
             ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-            self.deadline.closing();
+            self.context.deadline.closing();
             *self.closing_since.insert(Instant::now())
         };
         let mut scratch = [0; 4096];
@@ -80,7 +80,7 @@ impl AsyncWrite for Socket {
             if buffer.filled().is_empty() || since.elapsed() > LINGER_LIMIT {
                 return Poll::Ready(Ok(()));
             }
-            self.deadline.received(buffer.filled());
+            self.context.deadline.received(buffer.filled());
         }
     }
 }
