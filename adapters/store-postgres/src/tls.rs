@@ -2,11 +2,13 @@
 //! opens no connection. `url` calls it.
 
 use std::error::Error;
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, KeyProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, KeyProvider, WebPkiSupportedAlgorithms, verify_tls12_signature,
+    verify_tls13_signature,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use rustls::sign::SigningKey;
@@ -16,15 +18,16 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// What `tokio_postgres` opens TLS connections with. It trusts servers that the file `root` vouches
 /// for; without one, any.
-pub(crate) fn connector(root: Option<&Path>) -> Result<MakeRustlsConnect, Box<dyn Error>> {
-    let provider = Arc::new(CryptoProvider {
+pub(crate) fn connector(root: Option<&str>) -> Result<MakeRustlsConnect, Box<dyn Error>> {
+    let provider = CryptoProvider {
         // PostgreSQL's default is P-256, and since version 18 X25519 too. Signatures of a client and
         // ML-KEM would add 240 KB to the binary.
         kx_groups: vec![&kx::X25519, &kx::P256, &kx::P384],
         key_provider: &NoKeys,
         ..rustls_graviola::default_provider()
-    });
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+    };
+    let any = AnyCertificate(provider.signature_verification_algorithms);
+    let builder = ClientConfig::builder_with_provider(provider.into())
         .with_safe_default_protocol_versions()
         .expect("the provider has suites for TLS 1.2 and 1.3");
     let config = if let Some(root) = root {
@@ -37,7 +40,7 @@ pub(crate) fn connector(root: Option<&Path>) -> Result<MakeRustlsConnect, Box<dy
         }
         builder.with_root_certificates(roots)
     } else {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(any))
     };
     Ok(MakeRustlsConnect::new(config.with_no_client_auth()))
 }
@@ -57,7 +60,7 @@ impl KeyProvider for NoKeys {
 
 /// Accepts any certificate whose key the server has, as libpq does for `prefer` and `require`.
 #[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
+struct AnyCertificate(WebPkiSupportedAlgorithms);
 
 impl ServerCertVerifier for AnyCertificate {
     fn verify_server_cert(
@@ -77,8 +80,7 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
+        verify_tls12_signature(message, certificate, signature, &self.0)
     }
 
     fn verify_tls13_signature(
@@ -87,11 +89,10 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
+        verify_tls13_signature(message, certificate, signature, &self.0)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.0.supported_schemes()
     }
 }

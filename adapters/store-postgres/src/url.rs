@@ -6,7 +6,6 @@
 
 use std::error::Error;
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
@@ -59,13 +58,10 @@ impl DatabaseUrl {
         if rest[login.len()..].contains('@') || rest.contains(is_odd) {
             return Err(wrong("within its parts, @ is %40, / %2F, ? %3F, # %23 and a blank %20"));
         }
-        let is_hex = |digits: &[u8]| digits.iter().all(u8::is_ascii_hexdigit);
-        let mut encoded = rest.split('%').skip(1).map(|after| after.as_bytes().get(..2));
+        // Each % and two digits become one byte.
         let decoded = percent_decode_str(rest).decode_utf8();
-        if !encoded.all(|digits| digits.is_some_and(is_hex))
-            || decoded.is_err()
-            || decoded.is_ok_and(|text| text.contains('\0'))
-        {
+        let is_decoded = |text: &str| text.len() + 2 * rest.matches('%').count() == rest.len();
+        if !decoded.is_ok_and(|text| is_decoded(&text) && !text.contains('\0')) {
             return Err(wrong("% and two hexadecimal digits encode UTF-8 without NUL; % is %25"));
         }
 
@@ -83,20 +79,18 @@ impl DatabaseUrl {
                 _ => passed = format!("{passed}{parameter}&"),
             }
         }
-        let (ssl_mode, root) = match (ssl_mode, root) {
-            ("disable", None) => (SslMode::Disable, None),
-            ("prefer", None) => (SslMode::Prefer, None),
-            ("require", None) => (SslMode::Require, None),
-            ("verify-full", Some(path)) => (SslMode::Require, Some(PathBuf::from(&*path))),
+        let ssl_mode = match (ssl_mode, &root) {
+            ("disable", None) => Ok(SslMode::Disable),
+            ("prefer", None) => Ok(SslMode::Prefer),
+            ("require", None) | ("verify-full", Some(_)) => Ok(SslMode::Require),
             ("verify-full", None) => {
-                return Err(wrong("sslmode=verify-full needs sslrootcert=FILE: none are built in"));
+                Err("sslmode=verify-full needs sslrootcert=FILE: none are built in")
             }
-            ("verify-ca", _) => {
-                return Err(wrong("write sslmode=verify-full: it checks the host's name as well"));
-            }
-            (_, Some(_)) => return Err(wrong("with sslrootcert, write sslmode=verify-full")),
-            _ => return Err(wrong("sslmode is disable, prefer, require or verify-full")),
+            ("verify-ca", _) => Err("write sslmode=verify-full: it checks the host's name as well"),
+            (_, Some(_)) => Err("with sslrootcert, write sslmode=verify-full"),
+            _ => Err("sslmode is disable, prefer, require or verify-full"),
         };
+        let ssl_mode = ssl_mode.map_err(wrong)?;
         // The cryptography panics on a processor without these instructions.
         if ssl_mode != SslMode::Disable && !is_cpu_supported {
             return Err(wrong(
@@ -105,14 +99,12 @@ impl DatabaseUrl {
             ));
         }
         let tls = tls::connector(root.as_deref());
+        let tls = tls.map_err(|cause| wrong(format!("sslrootcert cannot be used: {cause}")))?;
+        let prepared = prepared.parse();
+        let prepared = prepared.map_err(|_| wrong("prepared_statements is true or false"))?;
         let host = |host| configure(&format!("{login}{host}/{database}?{passed}"), ssl_mode);
-        Ok(Self {
-            hosts: hosts.split(',').map(host).collect::<Result<_, _>>()?,
-            tls: tls.map_err(|cause| wrong(format!("sslrootcert cannot be used: {cause}")))?,
-            prepared_statements: prepared
-                .parse()
-                .map_err(|_| wrong("prepared_statements is true or false"))?,
-        })
+        let hosts = hosts.split(',').map(host).collect::<Result<_, _>>()?;
+        Ok(Self { hosts, tls, prepared_statements: prepared })
     }
 }
 
@@ -121,10 +113,7 @@ fn configure(rest: &str, ssl_mode: SslMode) -> Result<Config, UrlError> {
     // The texts of its errors name parameters and show no values.
     let config = format!("postgres://{rest}").parse::<Config>();
     let mut config = config.map_err(|error| wrong(error.source().unwrap_or(&error).to_string()))?;
-    let has_host = match config.get_hosts() {
-        [Host::Tcp(name)] => !name.is_empty(),
-        hosts => hosts.len() == 1,
-    };
+    let has_host = matches!(config.get_hosts(), [host] if *host != Host::Tcp(String::new()));
     if !has_host || config.get_dbname().is_none() || config.get_user() == Some("") {
         return Err(wrong(format!("it names a host and a database: {FORM}")));
     }
@@ -143,11 +132,10 @@ fn wrong(rule: impl Into<String>) -> UrlError {
 /// The place of a server, for the log.
 pub(crate) fn host_and_port(config: &Config) -> String {
     let port = config.get_ports().first().unwrap_or(&5432);
-    match config.get_hosts().first() {
-        Some(Host::Tcp(name)) if name.contains(':') => format!("[{name}]:{port}"),
-        Some(Host::Tcp(name)) => format!("{name}:{port}"),
-        Some(Host::Unix(path)) => path.display().to_string(),
-        None => String::new(),
+    match &config.get_hosts()[0] {
+        Host::Tcp(name) if name.contains(':') => format!("[{name}]:{port}"),
+        Host::Tcp(name) => format!("{name}:{port}"),
+        Host::Unix(path) => path.display().to_string(),
     }
 }
 
