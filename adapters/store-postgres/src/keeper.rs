@@ -96,7 +96,7 @@ impl Pool {
 impl Keeper {
     /// Has a session kept on the current runtime, if none is yet and there may be another one. The
     /// first one provides the accounts.
-    pub(crate) fn join(self: &Arc<Self>, max: usize, accounts: Option<i64>) {
+    pub(crate) fn join(self: &Arc<Self>, max: usize, accounts: Option<u64>) {
         let here = Handle::current().id();
         self.pool.send_if_modified(|pool| {
             if pool.keepers.len() < max && pool.keepers.iter().all(|(known, _)| *known != here) {
@@ -108,7 +108,7 @@ impl Keeper {
     }
 
     /// Runs until it is aborted, which ends its connection.
-    async fn keep(self: Arc<Self>, mut accounts: Option<i64>) {
+    async fn keep(self: Arc<Self>, mut accounts: Option<u64>) {
         let is_first = accounts.is_some();
         let mut pool = self.pool.subscribe();
         let mut pause = Duration::ZERO;
@@ -145,7 +145,7 @@ impl Keeper {
     async fn open(
         &self,
         connections: &mut Connections,
-        accounts: &mut Option<i64>,
+        accounts: &mut Option<u64>,
     ) -> Result<(String, Arc<Session>), String> {
         let mut causes = Vec::new();
         for config in &self.url.hosts {
@@ -163,14 +163,14 @@ impl Keeper {
         &self,
         config: &Config,
         connections: &mut Connections,
-        accounts: &mut Option<i64>,
+        accounts: &mut Option<u64>,
     ) -> Result<Session, String> {
         let connect = Session::connect(config, self.url.tls.clone(), connections);
         let connected = timeout(self.deadline, connect).await;
         let mut session =
             connected.map_err(|_| silence(self.deadline))?.map_err(|error| one_line(&error))?;
         if let Some(count) = *accounts {
-            schema::provide(&session.client, count).await?;
+            schema::provide(&mut session.client, count).await?;
             *accounts = None;
         }
         let prepare = session.prepare(self.url.prepared_statements);

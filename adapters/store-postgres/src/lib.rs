@@ -77,7 +77,7 @@ impl PostgresStore {
     pub fn start(url: DatabaseUrl, settings: Settings) -> Self {
         let pool = watch::Sender::new(Pool::new());
         let keeper = Arc::new(Keeper { url, deadline: settings.deadline, pool });
-        keeper.join(1, Some(i64::try_from(settings.accounts).unwrap_or(i64::MAX)));
+        keeper.join(1, Some(settings.accounts));
         Self { keeper, settings }
     }
 

@@ -6,7 +6,6 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, Error};
 use tracing::{debug, info};
@@ -16,12 +15,10 @@ use crate::session::one_line;
 /// The version of the tables that this program reads and writes.
 const VERSION: i32 = 1;
 
-/// All or nothing, so that a replica sees both tables or none.
-const CREATE: &str = "BEGIN;
-    CREATE TABLE accounts (id text PRIMARY KEY, name text NOT NULL);
-    CREATE TABLE accounts_schema (version int PRIMARY KEY);
-    INSERT INTO accounts_schema VALUES (1);
-    COMMIT";
+/// One batch is one transaction: a replica sees both tables or none.
+const CREATE: &str = "CREATE TABLE accounts (id text PRIMARY KEY, name text NOT NULL);
+                      CREATE TABLE accounts_schema (version int PRIMARY KEY);
+                      INSERT INTO accounts_schema VALUES (1)";
 
 const TABLES: &str = "SELECT to_regclass('accounts') IS NOT NULL, \
                       to_regclass('accounts_schema') IS NOT NULL";
@@ -34,55 +31,50 @@ const INSERT: &str = "INSERT INTO accounts SELECT (10000 + i)::text, 'Person_' |
 /// How many accounts one statement inserts: a fraction of a second, between two reports of progress.
 const BATCH: i64 = 10_000;
 
-/// What replicas do to each other that create or seed at once; 40001 is `CockroachDB`'s.
-const CONFLICTS: [SqlState; 5] = [
-    SqlState::UNIQUE_VIOLATION,
-    SqlState::DUPLICATE_OBJECT,
-    SqlState::DUPLICATE_TABLE,
-    SqlState::T_R_DEADLOCK_DETECTED,
-    SqlState::T_R_SERIALIZATION_FAILURE,
-];
+const FOREIGN: &str = "a table named accounts is there without accounts_schema, so it is of another \
+                       program: take another database, or seed no accounts to read it as it is";
+
+/// What replicas that create or seed at once do to each other: unique violation, duplicate object,
+/// duplicate table, deadlock, and `CockroachDB`'s serialization failure.
+const CONFLICTS: [&str; 5] = ["23505", "42710", "42P07", "40P01", "40001"];
 
 /// Creates the tables if there are none, and adds those of `count` accounts that are missing.
 ///
 /// With `count` 0 it writes nothing. It writes nothing either if all is there, so that a read-only
 /// server will do.
-pub(crate) async fn provide(client: &Client, count: i64) -> Result<(), String> {
-    for round in 1.. {
-        let Err(failure) = try_provide(client, count).await else { break };
-        let error = failure.downcast::<Error>().map_err(|refusal| refusal.to_string())?;
-        if round == 20 || !error.code().is_some_and(|code| CONFLICTS.contains(code)) {
-            return Err(one_line(&error));
+pub(crate) async fn provide(client: &mut Client, count: u64) -> Result<(), String> {
+    let count = i64::try_from(count).unwrap_or(i64::MAX);
+    let is_conflict =
+        |error: &Error| error.code().is_some_and(|code| CONFLICTS.contains(&code.code()));
+    let mut round = 0;
+    loop {
+        round += 1;
+        match try_provide(client, count).await {
+            Err(error) if round < 20 && is_conflict(&error) => {
+                debug!("Another replica provides the accounts too: {}", one_line(&error));
+            }
+            done => return done.map_err(|error| one_line(&error))?,
         }
-        debug!("Another replica provides the accounts too: {}", one_line(&error));
-        let _ = client.batch_execute("ROLLBACK").await;
         sleep(Duration::from_millis(10 * round)).await;
     }
-    Ok(())
 }
 
-async fn try_provide(
-    client: &Client,
-    count: i64,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// Provides them, or says why it must not.
+async fn try_provide(client: &mut Client, count: i64) -> Result<Result<(), String>, Error> {
     let tables = client.query_typed_one(TABLES, &[]).await?;
     let (has_accounts, has_schema) = (tables.try_get(0)?, tables.try_get(1)?);
     if has_schema {
         let newest: Option<i32> = client.query_typed_one(NEWEST, &[]).await?.try_get(0)?;
         if let Some(newest) = newest.filter(|newest| *newest > VERSION) {
             let known = format!("this program knows version {VERSION}: a newer one is needed");
-            return Err(format!("the tables have version {newest}, and {known}").into());
+            return Ok(Err(format!("the tables have version {newest}, and {known}")));
         }
     }
     if count == 0 {
-        return Ok(());
+        return Ok(Ok(()));
     }
     if has_accounts && !has_schema {
-        return Err(
-            "a table named accounts is there without accounts_schema, so it is of another \
-                    program: take another database, or seed no accounts to read it as it is"
-                .into(),
-        );
+        return Ok(Err(FOREIGN.into()));
     }
     if !has_schema {
         client.batch_execute(CREATE).await?;
@@ -94,20 +86,20 @@ async fn try_provide(
         insert(client, count).await?;
         info!("Seeded {count} fake accounts...");
     }
-    Ok(())
+    Ok(Ok(()))
 }
 
 /// Inserts all accounts or none; those that are there stay as they are.
-async fn insert(client: &Client, count: i64) -> Result<(), Error> {
+async fn insert(client: &mut Client, count: i64) -> Result<(), Error> {
     let mut reported_at = Instant::now();
-    client.batch_execute("BEGIN").await?;
-    for first in (0..count).step_by(usize::try_from(BATCH).expect("it is small")) {
-        let last = (first + BATCH).min(count) - 1;
-        client.query_typed(INSERT, &[(&first, Type::INT8), (&last, Type::INT8)]).await?;
+    let transaction = client.transaction().await?;
+    for batch in 0..=(count - 1) / BATCH {
+        let (first, last) = (batch * BATCH, count.min((batch + 1) * BATCH) - 1);
+        transaction.query_typed(INSERT, &[(&first, Type::INT8), (&last, Type::INT8)]).await?;
         if reported_at.elapsed() > Duration::from_secs(2) {
             reported_at = Instant::now();
             info!("Seeding accounts: {} of {count}", last + 1);
         }
     }
-    client.batch_execute("COMMIT").await
+    transaction.commit().await
 }
