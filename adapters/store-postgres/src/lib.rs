@@ -18,7 +18,7 @@
 //!
 //! | what happens | a lookup | a check |
 //! |---|---|---|
-//! | a session ends | is repeated on a session opened after that, within the deadline | as a lookup |
+//! | a session ends | is repeated on another session, within the deadline | as a lookup |
 //! | no session is open | waits for one until half the deadline has passed since the last ended | fails at once |
 //! | the server is silent | fails at the deadline; its session is closed | as a lookup |
 
@@ -33,11 +33,10 @@ use std::time::Duration;
 
 use accountservice_core::{Account, AccountId, AsyncAccountStore, StoreError};
 use tokio::runtime::Handle;
-use tokio::sync::watch;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{timeout, timeout_at};
 
-use keeper::{Keeper, Pool};
-use session::{Session, is_sessions_own, one_line, silence};
+use keeper::Keeper;
+use session::{Session, is_sessions_own, one_line};
 
 pub use url::{DatabaseUrl, UrlError};
 
@@ -62,10 +61,7 @@ impl Default for Settings {
 }
 
 /// Accounts in a database that other processes share. Dropping it closes its connections.
-pub struct PostgresStore {
-    keeper: Arc<Keeper>,
-    settings: Settings,
-}
+pub struct PostgresStore(Arc<Keeper>);
 
 impl PostgresStore {
     /// Starts the background task on the current Tokio runtime and returns at once. Lookups may come
@@ -75,64 +71,58 @@ impl PostgresStore {
     ///
     /// Outside a Tokio runtime.
     pub fn start(url: DatabaseUrl, settings: Settings) -> Self {
-        let pool = watch::Sender::new(Pool::new());
-        let keeper = Arc::new(Keeper { url, deadline: settings.deadline, pool });
-        keeper.join(1, Some(settings.accounts));
-        Self { keeper, settings }
+        let keeper = Arc::new(Keeper::new(url, settings));
+        keeper.join();
+        Self(keeper)
     }
 
     /// Looks up a name under the deadline. Without a session it waits for one, if it is to.
-    async fn lookup(&self, id: &str, waits: bool) -> Result<Option<String>, String> {
-        let deadline = self.settings.deadline;
-        let mut asked = None;
+    async fn lookup(&self, id: &str, mut waits: bool) -> Result<Option<String>, String> {
+        let (keeper, mut asked) = (&self.0, None);
         let lookup = async {
-            let (mut opened, lost_at, session) = self.session();
-            let mut session = match session {
-                Some(session) => session,
-                None if waits => self.opened_after(&mut opened, lost_at + deadline / 2).await?,
-                None => return Err(self.keeper.pool.borrow().cause.clone()),
-            };
             loop {
-                let error = match asked.insert(session).find(id).await {
-                    Ok(found) => return Ok(found),
-                    Err(error) if is_sessions_own(&error) => one_line(&error),
-                    Err(error) => return Err(one_line(&error)),
-                };
-                asked.take().inspect(|session| _ = session.abandon(error));
-                // Reading is safe to repeat. Only a newer session cannot have been ended by the same
-                // event; behind a pooler, even that may have been.
-                session = self.opened_after(&mut opened, Instant::now() + deadline / 2).await?;
+                let session = asked.insert(self.session(waits).await?);
+                match session.find(id).await {
+                    Err(error) if is_sessions_own(&error) => {
+                        keeper.retire(session, one_line(&error));
+                    }
+                    found => return found.map_err(|error| one_line(&error)),
+                }
+                // Reading is safe to repeat, as often as the same event ends another session too.
+                waits = true;
             }
         };
-        timeout(deadline, lookup).await.unwrap_or_else(|_| {
-            asked.inspect(|session| _ = session.give_up(deadline));
-            Err(silence(deadline))
+        timeout(keeper.settings.deadline, lookup).await.unwrap_or_else(|_| {
+            let silence = keeper.silence();
+            if let Some(session) = asked
+                && keeper.retire(&session, silence.clone())
+            {
+                keeper.cancel(session.client.cancel_token());
+            }
+            Err(silence)
         })
     }
 
-    /// How many sessions have been opened, when the last ended, and one that is open: that of this
-    /// runtime, else that of the first. Another worker's may stand still with its thread.
-    fn session(&self) -> (u64, Instant, Option<Arc<Session>>) {
-        let pool = self.keeper.pool.borrow();
-        let own = pool.session_on(Handle::current().id());
-        let joins = own.is_none() && pool.keepers().len() < self.settings.connections;
-        let session = own.or_else(|| pool.first()).or_else(|| pool.newest());
-        let found = (pool.opened, pool.lost_at, session.cloned());
-        drop(pool);
+    /// A session to ask. Without one, it may be waited for until half a deadline has passed since
+    /// the last one ended.
+    async fn session(&self, waits: bool) -> Result<Arc<Session>, String> {
+        let Keeper { settings, pool, .. } = &*self.0;
+        let runtime = Handle::current().id();
+        let (session, lost_at, joins) = {
+            let pool = pool.borrow();
+            let joins = pool.has_room(runtime, settings.connections);
+            (pool.session(runtime), pool.lost_at, joins)
+        };
         if joins {
-            self.keeper.join(self.settings.connections, None);
+            self.0.join();
         }
-        found
-    }
-
-    /// The newest session, as soon as more than `opened` have been opened, which it counts, or at
-    /// `until`.
-    async fn opened_after(&self, opened: &mut u64, until: Instant) -> Result<Arc<Session>, String> {
-        let mut pool = self.keeper.pool.subscribe();
-        let _ = timeout_at(until, pool.wait_for(|pool| pool.opened > *opened)).await;
-        let pool = self.keeper.pool.borrow();
-        *opened = pool.opened;
-        pool.newest().cloned().ok_or_else(|| pool.cause.clone())
+        if session.is_ok() || !waits {
+            return session;
+        }
+        let mut pool = pool.subscribe();
+        let opened = pool.wait_for(|pool| pool.session(runtime).is_ok());
+        let _ = timeout_at(lost_at + settings.deadline / 2, opened).await;
+        pool.borrow().session(runtime)
     }
 }
 
@@ -157,6 +147,6 @@ impl AsyncAccountStore for PostgresStore {
 
 impl Drop for PostgresStore {
     fn drop(&mut self) {
-        self.keeper.pool.borrow().keepers().iter().for_each(|(_, keeper)| keeper.abort());
+        self.0.pool.borrow().slots.iter().for_each(|slot| slot.keeper.abort());
     }
 }
