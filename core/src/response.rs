@@ -5,7 +5,7 @@
 
 use std::error::Error;
 use std::fmt::Write as _;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER};
@@ -138,21 +138,14 @@ pub(crate) fn to_json(value: &impl Serialize, length: usize) -> Bytes {
     }
 }
 
-/// Lengths of common bodies. Making a `HeaderValue` of a number takes two allocations, and those of a
-/// response are a tenth of a request (docs/performance.md).
-static LENGTHS: LazyLock<Vec<HeaderValue>> =
-    LazyLock::new(|| (0_usize..256).map(HeaderValue::from).collect());
-
 fn with_body(
     mut headers: HeaderMap,
     status: StatusCode,
     content_type: &'static str,
     body: Bytes,
 ) -> Response<Bytes> {
-    let length = LENGTHS.get(body.len()).cloned();
-    let length = length.unwrap_or_else(|| HeaderValue::from(body.len()));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(CONTENT_LENGTH, length);
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     let mut response = Response::new(body);
     *response.status_mut() = status;
     *response.headers_mut() = headers;
