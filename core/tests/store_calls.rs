@@ -1,6 +1,6 @@
 //! The questions that the core asks its store, and the details that it keeps to itself.
 
-use accountservice_core::response::Cause;
+use accountservice_core::response::{Cause, RouteName};
 use accountservice_core::testing::{MockAccountStore, render, request};
 use accountservice_core::{Account, AccountId, AccountService, HostState, StoreError};
 use expect_test::{Expect, expect};
@@ -124,4 +124,20 @@ fn the_cause_of_a_503_is_an_extension_and_not_in_the_response() {
         let Cause(cause) = response.extensions().get().expect("a 503 has a cause");
         assert_eq!(cause.source().expect("a cause has a source").to_string(), "page 7 is torn");
     }
+}
+
+#[test]
+fn responses_for_a_path_of_accounts_name_the_route_unless_that_is_switched_off() {
+    let service = || AccountService::new(MockAccountStore::new(), "10.0.0.3");
+    let name = |service: AccountService<_>, line| {
+        service.handle(request(line)).extensions().get::<RouteName>().copied()
+    };
+    let accounts = Some(RouteName("/accounts/{id}"));
+    for line in ["GET /accounts/%zz", "GET /accounts/1/", "POST /accounts/1"] {
+        assert_eq!(name(service(), line), accounts, "{line}");
+        assert_eq!(name(service().with_route_names(false), line), None, "{line}");
+    }
+    assert_eq!(name(service(), "GET /accounts/1/2"), None, "an unknown path has no route");
+    let health = name(service().with_route_names(false), "POST /health");
+    assert_eq!(health, Some(RouteName("/health")));
 }

@@ -3,7 +3,7 @@
 #[cfg(feature = "native-db")]
 mod embedded;
 
-use accountservice_core::AccountService;
+use accountservice_core::{AccountService, AsyncAccountStore};
 use accountservice_host::Handler;
 use accountservice_process::Shutdown;
 #[cfg(feature = "native-db")]
@@ -49,7 +49,7 @@ pub(crate) async fn open(
         Database::File(path) => {
             embedded::open(path, settings.accounts, shutdown).await?.map(|store| {
                 let service = AccountService::new(store, served_by);
-                Service::Embedded(Box::new(service.with_testability(settings.testability)))
+                Service::Embedded(Box::new(configured(service, settings)))
             })
         }
         #[cfg(not(feature = "native-db"))]
@@ -62,7 +62,15 @@ pub(crate) async fn open(
             let options = PostgresSettings { accounts: settings.accounts, ..Default::default() };
             let store = PostgresStore::start(url.clone(), options);
             let service = AccountService::shared(store, served_by);
-            Some(Service::Shared(service.with_testability(settings.testability)))
+            Some(Service::Shared(configured(service, settings)))
         }
     })
+}
+
+/// The service as the settings want it. The names of routes are for metrics.
+fn configured<S: AsyncAccountStore>(
+    service: AccountService<S>,
+    settings: &Settings,
+) -> AccountService<S> {
+    service.with_testability(settings.testability).with_route_names(settings.metrics_port.is_some())
 }
