@@ -1,5 +1,6 @@
 //! Real servers for tests and for `xtask/verify`: [`Postgres`] and [`PgBouncer`] from Debian's
-//! packages. Each runs as an ordinary user in a temporary folder, and ends when it is dropped.
+//! packages. Each runs as an ordinary user in a temporary folder, and ends when it is dropped. A
+//! [`Scenario`] makes one fault of the store contract happen to them.
 //!
 //! This is not a client: statements go through `psql`. A step that fails panics, as in a test.
 
@@ -7,6 +8,8 @@
 
 mod pgbouncer;
 mod postgres;
+mod proxy;
+mod scenario;
 
 use std::fs;
 use std::io::Write;
@@ -22,6 +25,7 @@ use tempfile::TempDir;
 
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
+pub use scenario::{End, Observed, Scenario};
 
 const MISSING: &str =
     "Skipped: PostgreSQL or PgBouncer is not installed (apt-get install postgresql pgbouncer)";

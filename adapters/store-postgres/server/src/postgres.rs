@@ -1,8 +1,9 @@
 //! A server, which can be configured, signalled, ended and run again.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -78,13 +79,39 @@ impl Postgres {
     }
 
     fn try_query(&self, database: &str, sql: &str) -> Result<String, String> {
+        let output = self.psql(database).args(["--command", sql]).output().expect("psql");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    /// As the superuser, by the local socket.
+    fn psql(&self, database: &str) -> Command {
         let mut psql = Command::new(self.bin.join("psql"));
         psql.arg("--host").arg(self.folder()).args(["--port", &self.port.to_string()]);
         psql.args(["--username=postgres", "--dbname", database, "--no-psqlrc", "--quiet"]);
-        psql.args(["--tuples-only", "--no-align", "--command", sql]);
-        let output = psql.output().expect("psql");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+        psql.args(["--tuples-only", "--no-align"]);
+        psql
+    }
+
+    /// How long it takes to log in by TCP and to query once, on this machine and at this moment. The
+    /// start of a process is part of it.
+    pub fn time_of_a_login(&self) -> Duration {
+        let mut psql = Command::new(self.bin.join("psql"));
+        psql.args(["--no-psqlrc", "--command=SELECT 1", &self.url("")]);
+        let started_at = Instant::now();
+        complete(&mut psql);
+        started_at.elapsed()
+    }
+
+    /// Locks the table of accounts until the guard is dropped.
+    pub(crate) fn lock_accounts(&self) -> TableLock {
+        let mut psql = self.psql("accounts");
+        let mut session = psql.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("psql");
+        let mut input = session.stdin.take().expect("it is piped");
+        writeln!(input, "BEGIN; LOCK TABLE accounts; SELECT 'locked';").expect("a session");
+        let mut output = BufReader::new(session.stdout.take().expect("it is piped"));
+        output.read_line(&mut String::new()).expect("a line");
+        TableLock { input: Some(input), session }
     }
 
     /// The one number that a query in `accounts` gives.
@@ -153,6 +180,19 @@ impl Postgres {
                 thread::sleep(Duration::from_millis(1));
             }
         }
+    }
+}
+
+/// A session that holds a lock. The end of its input ends it.
+pub(crate) struct TableLock {
+    input: Option<ChildStdin>,
+    session: Child,
+}
+
+impl Drop for TableLock {
+    fn drop(&mut self) {
+        drop(self.input.take());
+        let _ = self.session.wait();
     }
 }
 

@@ -1,6 +1,4 @@
-//! A plain client, for what `psql` does not do.
-
-use std::time::{Duration, Instant};
+//! A client for tests of the store: it executes statements with parameters, which `psql` does not.
 
 use accountservice_postgres_server::Postgres;
 use tokio_postgres::{Client, Config, Error, NoTls};
@@ -17,16 +15,4 @@ pub(crate) fn ask(server: &Postgres, ask: impl AsyncFnOnce(&Client) -> Result<()
         ask(&client).await
     });
     asked.expect("a server that does this");
-}
-
-/// How long it takes to log in and to ask, on this machine and at this moment.
-pub(crate) fn time_of_a_login(server: &Postgres) -> Duration {
-    let start = Instant::now();
-    runtime().block_on(async {
-        let connected = tokio_postgres::connect(&server.url(""), NoTls).await;
-        let (client, connection) = connected.expect("a server");
-        tokio::spawn(connection);
-        client.batch_execute("SELECT 1").await.expect("a session");
-    });
-    start.elapsed()
 }

@@ -8,7 +8,6 @@ mod contract;
 mod faults;
 mod hosts;
 mod log;
-mod proxy;
 mod running;
 mod seeding;
 mod tls;

@@ -1,4 +1,6 @@
-//! A TCP proxy between a store and its server, which can slow down, and refuse connections.
+//! A TCP proxy between a client and a server: it delays data, or refuses connections.
+//!
+//! It does not look into what it copies. A [`Scenario`](crate::Scenario) puts it in front of a server.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::{JoinHandle, JoinSet};
 
-use accountservice_postgres_server::free_port;
+use crate::free_port;
 
 pub(crate) struct Proxy {
     port: u16,
@@ -52,7 +54,7 @@ impl Proxy {
         self.runtime.block_on(accepting).expect_err("it was aborted");
     }
 
-    /// Holds each piece of data for so long, on its way in both directions.
+    /// Delays each piece of data, in both directions.
     pub(crate) fn slow_down(&self, delay: Duration) {
         self.delay.store(delay.as_millis().try_into().expect("a short time"), Ordering::Release);
     }
