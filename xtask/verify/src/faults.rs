@@ -1,13 +1,12 @@
 //! `faults`: the static binaries under overload, faults and attacks, as real processes on loopback
 //! and as a deployment on an engine, and a table of the outcome. Each fault is in the file of its
-//! group. `suites` runs tests for those that need a failing store or a parser fed byte by byte.
+//! group. It runs no test: `cargo xtask check` does, also those of a store that fails in a process.
 
 mod crash;
 mod disk;
 mod healing;
 mod limits;
 mod saturation;
-mod suites;
 
 use std::any::Any;
 use std::cell::{OnceCell, RefCell};
@@ -49,14 +48,8 @@ type Observed = Result<String>;
 /// A fault: its name, and what to do.
 type Fault = (&'static str, fn(&Run) -> Observed);
 
-const GROUPS: [&[Fault]; 6] = [
-    &saturation::FAULTS,
-    &limits::FAULTS,
-    &crash::FAULTS,
-    &disk::FAULTS,
-    &healing::FAULTS,
-    &suites::FAULTS,
-];
+const GROUPS: [&[Fault]; 5] =
+    [&saturation::FAULTS, &limits::FAULTS, &crash::FAULTS, &disk::FAULTS, &healing::FAULTS];
 
 /// Why a fault could not be brought about on this machine.
 #[derive(Debug)]
@@ -182,7 +175,8 @@ fn report(args: &Args, seed: u64, rows: &str, took: Duration, machine: &Machine)
     format!(
         "# What the service withstands\n\n\
          Written by `cargo xtask faults{long} --output docs/faults.md`; edit nothing here. Each row ran \
-         against the static binaries as they ship.\n\n\
+         against the static binaries as they ship. A store that fails in the process, and hostile requests, \
+         are tests of `cargo xtask check`: `store_faults` and `hostile`.\n\n\
          - machine: {cores} cores, Linux {kernel}, {architecture}\n\
          - commit: {commit}\n\
          - took: {} s after the build\n\
