@@ -5,7 +5,6 @@
 pub(crate) mod floor;
 mod lambda;
 mod memory;
-mod peers;
 mod postgres;
 mod report;
 pub(crate) mod rounds;
@@ -14,7 +13,7 @@ mod start;
 mod throughput;
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -23,26 +22,13 @@ use anyhow::{Context, Result, ensure};
 use clap::ValueEnum;
 use serde::Serialize;
 
-use self::peers::Peer;
 use self::report::{Findings, Report};
-use self::server::{Cores, Server, on};
+use self::server::{Cores, Peer, Server, on};
 use crate::artifacts::Artifacts;
 use crate::command::{Scratch, target};
 use crate::machine::Machine;
 
-const HELP: &str = "\
-l64 means 64 keep-alive connections with one request in flight on each; the service has one worker and
-its metrics on. The floor is an epoll loop that parses nothing. The tables show medians;
-min and max are the slowest and the fastest sample.
-
-Exit statuses:
-  0    measured, whatever goals were missed
-  1    an error, or responses that were wrong or lost
-  2    bad usage
-  130  interrupted";
-
 #[derive(clap::Args)]
-#[command(after_help = HELP)]
 pub(crate) struct Args {
     /// What is measured [default: all but postgres]
     #[arg(value_name = "PART")]
@@ -68,7 +54,7 @@ pub(crate) struct Args {
     /// Where databases are put; a start depends on the file system [default: target]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// Write all of it as JSON; with -, to standard output, instead of the tables
+    /// Write all of it as JSON too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -138,9 +124,7 @@ impl Bench {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let json = args.json.as_deref();
-    let has_folder = json.is_none_or(|file| file.parent().is_some_and(|it| it.join(".").is_dir()));
-    ensure!(has_folder, "there is no folder for {}", json.unwrap_or(Path::new("")).display());
+    let json = args.json.as_ref().map(File::create).transpose().context("cannot write the JSON")?;
     let peers = match &args.peers {
         Some(folder) => Peer::all(folder, &args.only)?,
         None => Vec::new(),
@@ -153,7 +137,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         scratch: Scratch::new(&parent)?,
         args,
     };
-    let (args, json) = (&bench.args, bench.args.json.as_deref());
+    let args = &bench.args;
     let mut report = Report {
         machine: Machine::look(&bench.scratch.path),
         command: std::env::args().skip(1).collect(),
@@ -161,20 +145,16 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         seconds_per_sample: args.seconds.as_secs_f64(),
         parts: BTreeMap::new(),
     };
-    let (mut errors, to_stdout) = (0, json == Some(Path::new("-")));
+    let mut errors = 0;
     for part in chosen(&args.parts) {
         eprintln!("--- {part:?}");
         let found = bench.measure(part).with_context(|| format!("{part:?}"))?;
-        if !to_stdout {
-            println!("{found}");
-        }
+        println!("{found}");
         errors += found.rows.iter().map(|row| row.errors).sum::<u64>();
         report.parts.insert(part, found);
     }
-    match json {
-        Some(_) if to_stdout => println!("{}", serde_json::to_string_pretty(&report)?),
-        Some(path) => fs::write(path, serde_json::to_string_pretty(&report)? + "\n")?,
-        None => {}
+    if let Some(file) = json {
+        serde_json::to_writer_pretty(file, &report)?;
     }
     let figures = report.parts.values().flat_map(|found| &found.figures);
     let goals: Vec<_> = figures.filter_map(|figure| figure.met).collect();

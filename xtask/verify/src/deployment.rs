@@ -1,7 +1,9 @@
 //! The service on Docker Swarm under a name of its own, brought up and removed by `cargo xtask`:
-//! for `e2e`, `soak` and the faults that need an engine.
+//! for `e2e`, `soak` and the faults that need an engine. One run at a time has the engine: a second
+//! one would remove the services and the swarm of the first.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -11,7 +13,6 @@ use toml::{Table, Value};
 use crate::cleanup::Cleanup;
 use crate::command::{Scratch, read, root, target, xtask};
 use crate::docker::docker;
-use crate::lock::lock;
 
 /// Not published: reached inside of its network only. A new container can start before the old one
 /// stops, as there is no port in the way.
@@ -23,36 +24,25 @@ pub(crate) struct Deployment {
     _swarm: Option<Cleanup>,
     pub(crate) folder: Scratch,
     name: &'static str,
-    binaries: Option<PathBuf>,
     _lock: File,
 }
 
 impl Deployment {
     /// Needs an engine. Waits for other runs on it, joins a swarm if the engine is in none, and
     /// removes what a former run that was killed may have left.
-    pub(crate) fn prepare(name: &'static str, binaries: Option<&Path>) -> Result<Self> {
+    pub(crate) fn prepare(name: &'static str) -> Result<Self> {
         let lock = lock()?;
         let swarm = join_swarm()?;
         let folder = Scratch::new(&target().join(name))?;
-        fs::copy(root().join("infra/deploy.toml"), folder.path.join("deploy.toml"))?;
-        let mut destroy = under_name(name, &folder.path, &["destroy", "--all"]);
+        let mut destroy = under_name(name, &folder.path, &["destroy", "--all"], "")?;
         read(&mut destroy)?;
         let service = Cleanup::new(move || drop(destroy.output()));
-        // Commands run in the root of the workspace, wherever this one was typed.
-        let binaries = binaries.map(std::path::absolute).transpose()?;
-        Ok(Self { _service: service, _swarm: swarm, folder, name, binaries, _lock: lock })
+        Ok(Self { _service: service, _swarm: swarm, folder, name, _lock: lock })
     }
 
     /// `cargo xtask` under the name of the deployment, with these keys of deploy.toml changed.
     pub(crate) fn command(&self, args: &[&str], changes: &str) -> Result<Command> {
-        let settings = fs::read_to_string(root().join("infra/deploy.toml"));
-        let mut settings: Table = settings.context("no infra/deploy.toml")?.parse()?;
-        merge(&mut settings, changes.parse()?);
-        fs::write(self.folder.path.join("deploy.toml"), settings.to_string())?;
-        let mut command = under_name(self.name, &self.folder.path, args);
-        let binaries = self.binaries.as_ref().filter(|_| ["deploy", "image"].contains(&args[0]));
-        command.args(binaries.map(|folder| format!("--binaries={}", folder.display())));
-        Ok(command)
+        under_name(self.name, &self.folder.path, args, changes)
     }
 
     /// Runs it to its end, which must be this exit status, and returns its output.
@@ -72,12 +62,13 @@ impl Deployment {
 }
 
 /// Its image is called `NAME/accountservice`.
-fn under_name(name: &str, folder: &Path, args: &[&str]) -> Command {
+fn under_name(name: &str, folder: &Path, args: &[&str], changes: &str) -> Result<Command> {
+    let config = write_settings(folder, changes)?;
     let mut command = xtask(args);
-    command.arg(format!("--config={}", folder.join("deploy.toml").display()));
+    command.arg(format!("--config={}", config.display()));
     command.args(["--service", name, "--network", name]);
     command.arg(format!("--image={name}/accountservice"));
-    command
+    Ok(command)
 }
 
 /// The engine's swarm; one that is made here is left at the end.
@@ -88,6 +79,40 @@ fn join_swarm() -> Result<Option<Cleanup>> {
     }
     read(&mut docker(&["swarm", "init", "--advertise-addr=127.0.0.1"]))?;
     Ok(Some(Cleanup::new(|| drop(docker(&["swarm", "leave", "--force"]).output()))))
+}
+
+/// Waits until no other run on this machine has the engine, and says which one has. The lock is
+/// held until the file is dropped, or the process ends.
+fn lock() -> Result<File> {
+    let engine = read(&mut docker(&["info", "--format={{.ID}}"]));
+    let engine = engine.context("no engine answers; .ci/run starts one")?;
+    // Several checkouts may share an engine.
+    let path = std::env::temp_dir().join(format!("verify-{engine}.lock"));
+    let cannot_lock = || format!("cannot lock {}", path.display());
+    let file = File::options().append(true).create(true).open(&path);
+    let file = file.with_context(cannot_lock)?;
+    let locked = match file.try_lock() {
+        Err(TryLockError::WouldBlock) => {
+            let holder = fs::read_to_string(&path)?;
+            eprintln!("Waiting for {} ({})", holder.trim(), path.display());
+            file.lock()
+        }
+        tried => tried.map_err(io::Error::from),
+    };
+    locked.with_context(cannot_lock)?;
+    let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
+    fs::write(&path, format!("process {}: cargo xtask {command}", std::process::id()))?;
+    Ok(file)
+}
+
+/// Writes a deploy.toml into this folder: that of infra/ with these keys changed.
+pub(crate) fn write_settings(folder: &Path, changes: &str) -> Result<PathBuf> {
+    let path = folder.join("deploy.toml");
+    let settings = fs::read_to_string(root().join("infra/deploy.toml"));
+    let mut settings: Table = settings.context("no infra/deploy.toml")?.parse()?;
+    merge(&mut settings, changes.parse()?);
+    fs::write(&path, settings.to_string())?;
+    Ok(path)
 }
 
 fn merge(into: &mut Table, from: Table) {

@@ -2,10 +2,11 @@
 //! loop. `bench` measures with it; `pool.rs` runs it in the background. It is not a browser: it
 //! sends no bodies and no pipelined requests.
 
+use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
 use std::mem;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
@@ -33,14 +34,25 @@ pub(crate) enum Reconnect {
 #[derive(Clone, Default)]
 pub(crate) struct Counts {
     pub(crate) right: u64,
-    /// 503 with Retry-After.
+    /// 503 with `Retry-After: 1`.
     pub(crate) rejected: u64,
     pub(crate) wrong: u64,
     /// Requests without a response, and connections that were not made.
     pub(crate) lost: u64,
     pub(crate) connections: u64,
+    /// The longest time that a response took.
+    pub(crate) longest: Duration,
+    pub(crate) last_rejected: Option<Instant>,
     /// A few of the wrong and the lost.
     examples: Vec<String>,
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { right, rejected, lost, wrong, .. } = self;
+        write!(f, "{right} right responses, {rejected} times 503 with Retry-After, ")?;
+        write!(f, "{lost} lost, {wrong} wrong")
+    }
 }
 
 impl Counts {
@@ -57,10 +69,13 @@ impl Counts {
     }
 
     /// While the service drains, a 503 that says so is right, too.
-    fn classify(&mut self, expected: Expected, response: &Response) {
+    fn classify(&mut self, expected: Expected, response: &Response, now: Instant) {
         match response.status {
             _ if expected.is_met_by(response) => self.right += 1,
-            503 if response.has_retry_after => self.rejected += 1,
+            503 if response.is_unavailable => {
+                self.rejected += 1;
+                self.last_rejected = Some(now);
+            }
             503 if response.body == r#"{"status":"Shutting down"}"# => self.right += 1,
             status => {
                 self.wrong += 1;
@@ -75,6 +90,8 @@ impl Counts {
         self.wrong += more.wrong;
         self.lost += more.lost;
         self.connections += more.connections;
+        self.longest = self.longest.max(more.longest);
+        self.last_rejected = self.last_rejected.max(more.last_rejected);
         self.examples.extend(more.examples);
         self.examples.truncate(3);
     }
@@ -100,21 +117,14 @@ pub(crate) struct LoadGenerator {
 
 #[derive(Default)]
 struct Client {
-    connection: Connection,
+    stream: Option<TcpStream>,
+    /// It opens no connection any more.
+    has_left: bool,
     /// The request in flight: when it was sent, and the response that is right.
     awaits: Option<(Instant, Expected)>,
-    /// The start of a response that came in parts.
-    partial: Vec<u8>,
+    /// The start of the next response.
+    received: Vec<u8>,
     responses: u64,
-}
-
-#[derive(Default)]
-enum Connection {
-    #[default]
-    New,
-    Open(TcpStream),
-    /// Not to be opened again.
-    Closed,
 }
 
 impl LoadGenerator {
@@ -139,7 +149,7 @@ impl LoadGenerator {
     ) -> Result<(Counts, Duration)> {
         let (counts, end) = (Mutex::default(), Instant::now() + time);
         let took = self.run(&counts, latencies, |now| now > end)?;
-        Ok((counts.into_inner().unwrap_or_else(PoisonError::into_inner), took))
+        Ok((counts.into_inner()?, took))
     }
 
     /// Sends requests until `is_over`, then waits for the responses that are due. Returns the time
@@ -180,21 +190,21 @@ impl LoadGenerator {
                     self.send(number);
                 }
             }
-            lock(counts).add(mem::take(&mut self.counts));
+            counts.lock().expect("no panic").add(mem::take(&mut self.counts));
         }
         for number in 0..self.clients.len() {
             if self.clients[number].awaits.is_some() {
                 self.disconnect(number, &ErrorKind::TimedOut.into());
             }
         }
-        lock(counts).add(mem::take(&mut self.counts));
+        counts.lock().expect("no panic").add(mem::take(&mut self.counts));
         Ok(last - start)
     }
 
     /// Sends the next request, if the client has a connection or may open one.
     fn send(&mut self, number: usize) {
         let client = &mut self.clients[number];
-        if matches!(client.connection, Connection::Closed) {
+        if client.has_left {
             return;
         }
         let expected = self.requests.next(number as u64 + client.responses, &mut self.random);
@@ -203,55 +213,48 @@ impl LoadGenerator {
         if let Err(error) = self.try_send(number, expected) {
             self.disconnect(number, &error);
             // Without a server, an endless row of attempts would follow.
-            self.clients[number].connection = Connection::Closed;
+            self.clients[number].has_left = true;
         }
     }
 
     fn try_send(&mut self, number: usize, expected: Expected) -> io::Result<()> {
-        let connection = &mut self.clients[number].connection;
-        if !matches!(connection, Connection::Open(_)) {
+        let client = &mut self.clients[number];
+        if client.stream.is_none() {
             let stream = TcpStream::connect_timeout(&self.address, SOON)?;
             stream.set_nonblocking(true)?;
             stream.set_nodelay(true)?;
             self.epoll.add(&stream, EpollEvent::new(EpollFlags::EPOLLIN, number as u64))?;
             self.counts.connections += 1;
-            *connection = Connection::Open(stream);
+            client.stream = Some(stream);
         }
-        let Connection::Open(stream) = connection else { return Ok(()) };
+        let Some(stream) = &mut client.stream else { return Ok(()) };
         stream.write_all(expected.request().as_bytes())
     }
 
     /// How long the response took, if it is complete now.
     fn receive(&mut self, number: usize, buffer: &mut [u8]) -> io::Result<Option<Duration>> {
         let client = &mut self.clients[number];
-        let Connection::Open(stream) = &mut client.connection else { return Ok(None) };
-        let bytes = match stream.read(buffer) {
+        let Some(stream) = &mut client.stream else { return Ok(None) };
+        match stream.read(buffer) {
             Ok(0) => return Err(ErrorKind::UnexpectedEof.into()),
-            Ok(read) => &buffer[..read],
+            Ok(read) => client.received.extend_from_slice(&buffer[..read]),
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
             Err(error) => return Err(error),
-        };
-        let mut so_far = mem::take(&mut client.partial);
-        let bytes = if so_far.is_empty() {
-            bytes
-        } else {
-            so_far.extend_from_slice(bytes);
-            &so_far
-        };
-        let Some(response) = Response::parse(bytes)? else {
-            client.partial = bytes.to_vec();
-            return Ok(None);
-        };
+        }
+        let Some(response) = Response::parse(&client.received)? else { return Ok(None) };
         let Some((sent, expected)) = client.awaits.take() else {
             return Err(io::Error::other("a response without a request"));
         };
-        let latency = sent.elapsed();
+        let now = Instant::now();
+        let latency = now - sent;
         self.in_flight -= 1;
         client.responses += 1;
-        self.counts.classify(expected, &response);
-        let leaves =
-            matches!(self.reconnect, Reconnect::After(n) if client.responses.is_multiple_of(n));
-        if response.closes || leaves {
+        self.counts.longest = self.counts.longest.max(latency);
+        self.counts.classify(expected, &response, now);
+        let leaves = response.closes
+            || matches!(self.reconnect, Reconnect::After(n) if client.responses.is_multiple_of(n));
+        client.received.clear();
+        if leaves {
             client.close(self.reconnect);
         }
         Ok(Some(latency))
@@ -271,16 +274,10 @@ impl LoadGenerator {
 
 impl Client {
     fn close(&mut self, reconnect: Reconnect) {
-        self.partial.clear();
-        self.connection = match reconnect {
-            Reconnect::Never => Connection::Closed,
-            Reconnect::Always | Reconnect::After(_) => Connection::New,
-        };
+        self.received.clear();
+        self.stream = None;
+        self.has_left = matches!(reconnect, Reconnect::Never);
     }
-}
-
-pub(crate) fn lock(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
-    counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -290,7 +287,8 @@ mod tests {
 
     use super::*;
 
-    const RIGHT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 14\r\n\r\n{\"id\":\"10042\"}";
+    const RIGHT: &str = "HTTP/1.1 200 OK\r\ncontent-length: 55\r\n\r\n\
+        {\"id\":\"10042\",\"name\":\"Person_42\",\"servedBy\":\"10.0.0.3\"}";
 
     /// Right, rejected, wrong and lost, for one request to a server that sends these parts.
     fn count(parts: &[&str]) -> [u64; 4] {
@@ -320,14 +318,18 @@ mod tests {
     #[test]
     fn a_response_is_counted_by_status_and_account() {
         assert_eq!(count(&[RIGHT]), [1, 0, 0, 0]);
-        let full = "HTTP/1.1 503 No\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+        let full = "HTTP/1.1 503 No\r\nretry-after: 1\r\ncontent-length: 0\r\n\
+            content-type: application/problem+json\r\n\r\n";
         assert_eq!(count(&[full]), [0, 1, 0, 0]);
+        assert_eq!(count(&[&full.replace("after: 1", "after: 9")]), [0, 0, 1, 0]);
+        assert_eq!(count(&[&full.replace("problem+json", "json")]), [0, 0, 1, 0]);
         let draining =
             "HTTP/1.1 503 No\r\ncontent-length: 26\r\n\r\n{\"status\":\"Shutting down\"}";
         assert_eq!(count(&[draining]), [1, 0, 0, 0]);
         let unavailable = "HTTP/1.1 503 No\r\ncontent-length: 0\r\n\r\n";
         assert_eq!(count(&[unavailable]), [0, 0, 1, 0]);
         assert_eq!(count(&[&RIGHT.replace("10042", "10043")]), [0, 0, 1, 0]);
+        assert_eq!(count(&[&RIGHT.replace("Person_42", "Person_43")]), [0, 0, 1, 0]);
     }
 
     #[test]

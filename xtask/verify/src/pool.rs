@@ -1,5 +1,5 @@
-//! Clients in the background, which send mixed requests until they are stopped, while `faults` and
-//! `soak` do something to the service.
+//! Clients in the background, which send requests until they are stopped, while `faults` and `soak`
+//! do something to the service.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,7 +10,7 @@ use std::time::Duration;
 use accountservice_host::testing::eventually;
 use anyhow::Result;
 
-use crate::load::{Counts, LoadGenerator, Reconnect, latencies, lock};
+use crate::load::{Counts, LoadGenerator, Reconnect, latencies};
 use crate::requests::Requests;
 
 /// More than one, since a connect blocks its thread for a moment.
@@ -23,22 +23,40 @@ pub(crate) struct ClientPool {
 }
 
 impl ClientPool {
+    /// Clients that send mixed requests at full speed.
     pub(crate) fn start(address: SocketAddr, count: usize, reconnect: Reconnect) -> Result<Self> {
+        Self::paced(address, count, Requests::Mixed, reconnect, None)
+    }
+
+    /// Clients that send these requests; all of a thread pause between two requests.
+    pub(crate) fn paced(
+        address: SocketAddr,
+        count: usize,
+        requests: Requests,
+        reconnect: Reconnect,
+        pause: Option<Duration>,
+    ) -> Result<Self> {
         let mut pool = Self { counts: Arc::default(), stop: Arc::default(), threads: Vec::new() };
         for number in 0..THREADS {
             let share = count / THREADS + usize::from(number < count % THREADS);
-            let mut load = LoadGenerator::new(address, share, Requests::Mixed, reconnect)?;
+            let mut load = LoadGenerator::new(address, share, requests, reconnect)?;
             let (counts, stop) = (Arc::clone(&pool.counts), Arc::clone(&pool.stop));
             pool.threads.push(thread::spawn(move || {
-                let is_over = |_| stop.load(Ordering::Relaxed);
-                load.run(&counts, &mut latencies(), is_over).map(drop)
+                let (is_over, mut latencies) = (|| stop.load(Ordering::Relaxed), latencies());
+                loop {
+                    load.run(&counts, &mut latencies, |_| pause.is_some() || is_over())?;
+                    match pause {
+                        Some(pause) if !is_over() => thread::sleep(pause),
+                        _ => return Ok(()),
+                    }
+                }
             }));
         }
         Ok(pool)
     }
 
     pub(crate) fn counts(&self) -> Counts {
-        lock(&self.counts).clone()
+        self.counts.lock().expect("no panic").clone()
     }
 
     /// Waits until this many responses were right.

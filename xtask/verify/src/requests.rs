@@ -3,8 +3,8 @@
 
 use std::io;
 
-use crate::service::FIRST;
-
+/// The first account.
+pub(crate) const FIRST: u64 = 10_000;
 /// The account that is asked for where it is always the same.
 pub(crate) const SAME: u64 = FIRST + 42;
 
@@ -14,6 +14,8 @@ pub(crate) enum Requests {
     OneAccount,
     /// Any of this many accounts, in a random order that is the same in each run.
     Accounts(u64),
+    /// One of the routes of health.
+    Health(&'static str),
     /// Accounts that exist, one that does not, and `/health`, in turn.
     Mixed,
 }
@@ -23,7 +25,7 @@ pub(crate) enum Requests {
 pub(crate) enum Expected {
     Account(u64),
     NoAccount(u64),
-    Healthy,
+    Healthy(&'static str),
 }
 
 impl Requests {
@@ -32,9 +34,10 @@ impl Requests {
         match self {
             Self::OneAccount => Expected::Account(SAME),
             Self::Accounts(count) => Expected::Account(FIRST + random.u64(..count)),
+            Self::Health(path) => Expected::Healthy(path),
             Self::Mixed => match number % 4 {
                 0 => Expected::NoAccount(FIRST - 1),
-                1 => Expected::Healthy,
+                1 => Expected::Healthy("/health"),
                 2 => Expected::Account(FIRST),
                 _ => Expected::Account(FIRST + 99),
             },
@@ -46,7 +49,7 @@ impl Expected {
     /// The request that is to be answered so.
     pub(crate) fn request(self) -> String {
         let path = match self {
-            Self::Healthy => "/health".to_owned(),
+            Self::Healthy(path) => path.to_owned(),
             Self::Account(id) | Self::NoAccount(id) => format!("/accounts/{id}"),
         };
         format!("GET {path} HTTP/1.1\r\nhost: loopback\r\n\r\n")
@@ -54,9 +57,9 @@ impl Expected {
 
     pub(crate) fn is_met_by(self, response: &Response) -> bool {
         match self {
-            Self::Account(id) => response.status == 200 && account_of(response.body) == Some(id),
+            Self::Account(id) => response.status == 200 && is_account(id, response.body),
             Self::NoAccount(_) => response.status == 404,
-            Self::Healthy => response.status == 200,
+            Self::Healthy(_) => response.status == 200,
         }
     }
 }
@@ -66,7 +69,8 @@ pub(crate) struct Response<'a> {
     pub(crate) status: u16,
     /// `Connection: close`.
     pub(crate) closes: bool,
-    pub(crate) has_retry_after: bool,
+    /// The service is not available, and says so as it should: a problem with `Retry-After: 1`.
+    pub(crate) is_unavailable: bool,
     pub(crate) body: &'a str,
 }
 
@@ -85,16 +89,24 @@ impl<'a> Response<'a> {
         };
         let length = header("content-length").map_or(Ok(0), str::parse::<usize>);
         let length = length.map_err(io::Error::other)?;
+        let status = parsed.code.unwrap_or_default();
         Ok(bytes.get(head..head + length).map(|body| Self {
-            status: parsed.code.unwrap_or_default(),
+            status,
             closes: header("connection") == Some("close"),
-            has_retry_after: header("retry-after").is_some(),
+            is_unavailable: status == 503
+                && header("retry-after") == Some("1")
+                && header("content-type") == Some("application/problem+json"),
             body: str::from_utf8(body).unwrap_or_default(),
         }))
     }
 }
 
-/// The id in `{"id":"10042",...`.
-fn account_of(body: &str) -> Option<u64> {
-    body.strip_prefix(r#"{"id":""#)?.split('"').next()?.parse().ok()
+/// Whether a body is that of an account which was seeded with this id.
+pub(crate) fn is_account(id: u64, body: &str) -> bool {
+    let parts = || {
+        let (found, rest) = body.strip_prefix(r#"{"id":""#)?.split_once(r#"","name":"Person_"#)?;
+        Some((found, rest.split_once(r#"","servedBy":""#)?.0))
+    };
+    let is_number = |text: &str, number: u64| text.parse() == Ok(number);
+    parts().is_some_and(|(found, name)| is_number(found, id) && is_number(name, id - FIRST))
 }

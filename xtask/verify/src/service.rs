@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http::{Method, Response};
 
-use crate::usage::Usage;
+use crate::requests::{FIRST, is_account};
 
 /// Log entries. This one starts with the number of accounts.
 pub(crate) const SEEDED: &str = "Seeded ";
@@ -21,8 +21,6 @@ pub(crate) const FEW_DESCRIPTORS: &str = "open files allows";
 pub(crate) const CANNOT_ACCEPT: &str = "Cannot accept connections";
 pub(crate) const GAVE_UP: &str = "Gave up on requests";
 
-/// The first account.
-pub(crate) const FIRST: u64 = 10_000;
 /// How long a start, an end or a recovery may take that is not slow on purpose.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
 
@@ -49,10 +47,8 @@ impl Service {
 
     /// A log entry that is there already or comes soon.
     pub(crate) fn entry(&mut self, text: &str) -> Result<String> {
-        match self.process.log().iter().find(|line| line.contains(text)) {
-            Some(line) => Ok(line.clone()),
-            None => Ok(self.process.try_line(text, SOON)?),
-        }
+        let known = self.process.log().iter().find(|line| line.contains(text)).cloned();
+        known.map_or_else(|| Ok(self.process.try_line(text, SOON)?), Ok)
     }
 
     /// Reads some 10,000 of the accounts; fails unless all are right, and no further one is there.
@@ -62,11 +58,9 @@ impl Service {
         let step = usize::try_from(accounts / 10_000 + 1)?;
         for number in (0..accounts).rev().step_by(step) {
             let id = FIRST + number;
-            let right = format!(r#"{{"id":"{id}","name":"Person_{number}","servedBy":""#);
             let response = client.get(&format!("/accounts/{id}"));
-            let is_right =
-                response.status() == 200 && response.body().starts_with(right.as_bytes());
-            ensure!(is_right, "account {id}: {response:?}");
+            let is_right = is_account(id, str::from_utf8(response.body())?);
+            ensure!(response.status() == 200 && is_right, "account {id}: {response:?}");
             read += 1;
         }
         let beyond = client.get(&format!("/accounts/{}", FIRST + accounts)).status();
@@ -75,15 +69,35 @@ impl Service {
     }
 }
 
+/// What a process uses, as `/proc` shows it.
+#[derive(Clone, Copy)]
+pub(crate) struct Usage {
+    /// Resident memory now and at most so far, in KiB.
+    pub(crate) memory: u64,
+    pub(crate) peak_memory: u64,
+    pub(crate) descriptors: usize,
+    /// Processor time so far, in steps of 10 ms.
+    pub(crate) cpu: Duration,
+}
+
+impl Usage {
+    pub(crate) fn of(id: u32) -> Result<Self> {
+        let process = procfs::process::Process::new(i32::try_from(id)?)?;
+        let (status, stat) = (process.status()?, process.stat()?);
+        Ok(Self {
+            memory: status.vmrss.context("the process has ended")?,
+            peak_memory: status.vmhwm.context("the process has ended")?,
+            descriptors: process.fd_count()?,
+            cpu: Duration::from_millis(10 * (stat.utime + stat.stime)),
+        })
+    }
+}
+
 /// A start of the service with its database in `folder`, without settings from the environment.
 pub(crate) fn command(binary: &Path, folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(binary);
     command.current_dir(folder).args(["--address=127.0.0.1", "--port=0"]).args(args);
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("ACCOUNTSERVICE_") {
-            command.env_remove(name);
-        }
-    }
+    command.env_clear();
     command
 }
 

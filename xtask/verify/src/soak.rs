@@ -5,6 +5,7 @@ use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use accountservice_host::testing::eventually;
 use anyhow::{Context, Result, ensure};
 
 use crate::bench::float;
@@ -13,8 +14,7 @@ use crate::deployment::Deployment;
 use crate::docker::{Container, addresses};
 use crate::load::Reconnect;
 use crate::pool::{ClientPool, per_second};
-use crate::service::{SOON, get};
-use crate::usage::Usage;
+use crate::service::{Usage, get};
 
 const NAME: &str = "accountservice-soak";
 const METRICS_PORT: u16 = 6768;
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let deployment = Deployment::prepare(NAME, None)?;
+    let deployment = Deployment::prepare(NAME)?;
     let changes = format!("environment.ACCOUNTSERVICE_METRICS_PORT = \"{METRICS_PORT}\"");
     deployment.run_inside(&["deploy"], &changes, 0)?;
     let container = Container::only(NAME)?;
@@ -65,16 +65,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     let metrics = get((address.ip(), METRICS_PORT).into(), "/metrics");
     let counts = pool.stop()?;
     let (memory, descriptors) = (has_flat_memory(&samples), has_no_descriptor_leak(process, most));
-    println!(
-        "{} requests in {} s, {}/s, over {} connections; {} lost, {} wrong, {} rejected",
-        counts.right,
-        took.as_secs(),
-        per_second(counts.right, took),
-        counts.connections,
-        counts.lost,
-        counts.wrong,
-        counts.rejected
-    );
+    let (rate, connections) = (per_second(counts.right, took), counts.connections);
+    println!("in {} s {counts}; {rate}/s, {connections} connections", took.as_secs());
     let after = Container::only(NAME)?;
     let health = &after.state.health;
     println!("container: {}, {} failed probes in a row", health.status, health.failing_streak);
@@ -103,14 +95,10 @@ fn has_flat_memory(samples: &[f64]) -> Result<()> {
 
 /// Each client takes a descriptor of the service; without clients they must be closed soon.
 fn has_no_descriptor_leak(process: u32, most: usize) -> Result<()> {
-    let (allowed, start) = (most.saturating_sub(CLIENTS / 2), Instant::now());
-    let mut left = most;
-    while left > allowed && start.elapsed() < SOON {
-        left = Usage::of(process)?.descriptors;
-        thread::sleep(Duration::from_millis(50));
-    }
-    println!("descriptors: {most} at most, {left} after the clients had left");
-    ensure!(left <= allowed, "of {most} descriptors {left} are left without clients");
+    let allowed = most.saturating_sub(CLIENTS / 2);
+    let open = || Usage::of(process).map(|usage| usage.descriptors);
+    eventually("descriptors are closed", || open().is_ok_and(|left| left <= allowed));
+    println!("descriptors: {most} at most, {} after the clients had left", open()?);
     Ok(())
 }
 

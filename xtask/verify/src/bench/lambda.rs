@@ -11,8 +11,9 @@ use http::Request;
 use super::Bench;
 use super::report::{Figure, Findings, Goal};
 use super::rounds::median;
+use crate::artifacts::bootstrap;
 use crate::invoke::Function;
-use crate::usage::Usage;
+use crate::service::Usage;
 
 const PART: &str = "lambda";
 /// Starts, each with a database that is not there yet.
@@ -23,7 +24,7 @@ const START: Goal = Goal::AtMost(8.0);
 const INVOCATIONS: u32 = 20_000;
 
 pub(super) fn run(bench: &Bench) -> Result<Findings> {
-    let binary = bench.artifacts.bootstrap()?;
+    let binary = bootstrap()?;
     let start = |number| {
         let mut command = Command::new(&binary);
         command.env_clear();

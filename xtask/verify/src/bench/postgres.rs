@@ -2,18 +2,15 @@
 //! and more accounts. No other part builds the rivals. Server, load and `PostgreSQL` share the
 //! machine, so processor time per request compares best.
 
-use std::path::PathBuf;
 use std::process::Stdio;
 
 use accountservice_postgres_server::Postgres;
 use anyhow::{Context, Result};
 
-use super::peers::Peer;
 use super::report::{Figure, Findings, Goal, Row, grouped};
 use super::rounds::{Entry, measure};
-use super::server::Server;
+use super::server::{Peer, Server};
 use super::{Bench, float};
-use crate::artifacts::triple;
 use crate::command::{command, read, target};
 use crate::requests::Requests;
 use crate::service::{self, SEEDED, Service};
@@ -26,25 +23,27 @@ const RIVALS: [(&str, Option<&str>); 4] =
 
 pub(super) fn run(bench: &Bench) -> Result<Findings> {
     let postgres = Postgres::start().context("PostgreSQL or PgBouncer is not installed")?;
-    let triple = triple();
-    let binary = build(&["--package=accountservice", "--target", &triple])?;
-    let binary = binary.join(triple).join("release/accountservice");
-    let rivals = build(&["--manifest-path=xtask/verify/rivals/Cargo.toml"])?.join("release");
+    let binary = bench.artifacts.shared()?;
+    let rivals = target().join("rivals");
+    let build =
+        ["build", "--release", "--locked", "--manifest-path=xtask/verify/rivals/Cargo.toml"];
+    let mut build = command("cargo", &build);
+    read(build.arg("--target-dir").arg(&rivals).stderr(Stdio::inherit()))?;
     let (mut servers, mut url) = (Vec::new(), String::new());
     for accounts in ACCOUNTS {
         let database = format!("bench_{accounts}");
         postgres.query("postgres", &format!("CREATE DATABASE {database} OWNER app"));
         url = postgres.url("").replace("/accounts", &format!("/{database}"));
         let args = [&*format!("--database={url}"), &format!("--accounts={accounts}")];
-        Service::start(&mut service::command(&binary, &bench.scratch.path, &args))?
-            .entry(SEEDED)?;
+        Service::start(&mut service::command(binary, &bench.scratch.path, &args))?.entry(SEEDED)?;
         postgres.query(&database, "VACUUM ANALYZE");
-        servers.push(Server::ours(&binary, &bench.scratch.path, &[args[0], "--accounts=0"])?);
+        servers.push(Server::ours(binary, &bench.scratch.path, &[args[0], "--accounts=0"])?);
     }
     for (name, connections) in RIVALS {
         let called = format!("axum, {name}, {}", connections.unwrap_or("its default"));
         let args = [Some(url.as_str()), connections].into_iter().flatten().map(str::to_owned);
-        let rival = Peer { name: called, binary: rivals.join(name), args: args.collect() };
+        let rival =
+            Peer { name: called, binary: rivals.join("release").join(name), args: args.collect() };
         servers.push(Server::peer(&rival, &bench.scratch.path)?);
     }
     let mut findings = Findings::default();
@@ -63,14 +62,6 @@ pub(super) fn run(bench: &Bench) -> Result<Findings> {
         findings.rows.extend(measure(bench, &growth)?);
     }
     Ok(findings)
-}
-
-/// Cargo's target folder, after it has built this.
-fn build(what: &[&str]) -> Result<PathBuf> {
-    let folder = target().join("rivals");
-    let mut cargo = command("cargo", &["build", "--release", "--locked", "--target-dir"]);
-    read(cargo.arg(&folder).args(what).stderr(Stdio::inherit()))?;
-    Ok(folder)
 }
 
 /// The service, which is the first row, beside the rival with the highest rate.

@@ -10,7 +10,8 @@ use anyhow::{Context, Result, bail, ensure};
 use super::{Fault, Observed, Run, Skipped};
 use crate::cleanup::Cleanup;
 use crate::command::{command, read};
-use crate::service::{FIRST, Service};
+use crate::requests::FIRST;
+use crate::service::Service;
 
 pub(super) const FAULTS: [Fault; 7] = [
     ("Disk full while seeding", full),
@@ -29,9 +30,7 @@ fn full(run: &Run) -> Observed {
     let folder = run.scratch.folder("full")?;
     let _mount = mount(&folder, "2m")?;
     drop(run.serve(&folder, &[])?);
-    let refused = refuses(&mut run.service(&folder, &[LARGE]), run)?;
-    run.serve(&folder, &[])?.has_accounts(100)?;
-    Ok(format!("{refused}; the 100 accounts are there and served"))
+    keeps_accounts(run, &folder, &mut run.service(&folder, &[LARGE]))
 }
 
 fn size_limit(run: &Run) -> Observed {
@@ -41,9 +40,7 @@ fn size_limit(run: &Run) -> Observed {
     let limited = run.limited("--fsize=3145728:3145728", &folder, &[LARGE]);
     let mut ignoring = Command::new("env");
     ignoring.arg("--ignore-signal=XFSZ").arg(limited.get_program()).args(limited.get_args());
-    let refused = refuses(ignoring.current_dir(&folder), run)?;
-    run.serve(&folder, &[])?.has_accounts(100)?;
-    Ok(format!("{refused}; the 100 accounts are there and served"))
+    keeps_accounts(run, &folder, ignoring.current_dir(&folder))
 }
 
 fn removed(run: &Run) -> Observed {
@@ -114,6 +111,13 @@ fn damaged(run: &Run) -> Observed {
         cases.len() + 1,
         said.join("; ")
     ))
+}
+
+/// The start is refused, and the next one finds the 100 accounts.
+fn keeps_accounts(run: &Run, folder: &Path, start: &mut Command) -> Observed {
+    let refused = refuses(start, run)?;
+    run.serve(folder, &[])?.has_accounts(100)?;
+    Ok(format!("{refused}; the 100 accounts are there and served"))
 }
 
 /// It ends with 1 and one line that says why.

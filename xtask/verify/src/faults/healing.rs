@@ -4,6 +4,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use accountservice_host::testing::eventually;
 use anyhow::{Context, Result, ensure};
 use fastrand::Rng;
 use serde::Deserialize;
@@ -25,8 +26,6 @@ pub(super) const FAULTS: [Fault; 4] = [
 const NAME: &str = "accountservice-faults";
 /// Between two looks at a container.
 const PAUSE: Duration = Duration::from_millis(200);
-/// How long the next probe or the replacement of a container may take.
-const LONG: Duration = Duration::from_mins(1);
 /// In seconds, on average, on a busy machine.
 const HEALED: f64 = 15.0;
 
@@ -36,13 +35,12 @@ fn stands_still(run: &Run) -> Observed {
     let before = Container::only(NAME)?;
     let mut failed = 0;
     for offset in [500, 1_000, 1_500] {
-        let last = until_probe(&before, probes(&before)?.last())?.pop();
+        let last = until_probe(&before, probes(&before)?.last()).pop();
         thread::sleep(Duration::from_millis(offset));
         signal(&before, "STOP")?;
         thread::sleep(Duration::from_secs(4));
         signal(&before, "CONT")?;
-        failed +=
-            until_probe(&before, last.as_ref())?.iter().filter(|it| it.exit_code != 0).count();
+        failed += until_probe(&before, last.as_ref()).iter().filter(|it| it.exit_code != 0).count();
     }
     let after = Container::only(NAME)?;
     ensure!(after.id == before.id && after.state.pid == before.state.pid, "it was replaced");
@@ -55,11 +53,13 @@ fn stops(run: &Run) -> Observed {
     deployment(run)?;
     let before = Container::only(NAME)?;
     signal(&before, "STOP")?;
-    let is_new = |container: &Container| container.id != before.id && container.is_healthy();
-    let took = until("a new container is healthy", || {
+    let (stopped_at, is_new) =
+        (Instant::now(), |it: &Container| it.id != before.id && it.is_healthy());
+    eventually("a new container is healthy", || {
+        thread::sleep(PAUSE);
         Container::of(NAME).is_ok_and(|containers| containers.iter().any(is_new))
-    })?;
-    Ok(format!("a new container is healthy after {:.1} s", took.as_secs_f64()))
+    });
+    Ok(format!("a new container is healthy after {:.1} s", stopped_at.elapsed().as_secs_f64()))
 }
 
 /// Forces containers with these settings unhealthy; they must be replaced in this way.
@@ -103,7 +103,7 @@ fn deployment(run: &Run) -> Result<&Deployment> {
         return Ok(deployment);
     }
     read(&mut docker(&["info"])).context(Skipped("no engine answers"))?;
-    let deployment = Deployment::prepare(NAME, run.artifacts.service.parent())?;
+    let deployment = Deployment::prepare(NAME)?;
     deployment.run_inside(&["deploy"], "", 0)?;
     Ok(run.deployment.get_or_init(|| deployment))
 }
@@ -113,27 +113,19 @@ fn signal(container: &Container, signal: &str) -> Result<()> {
 }
 
 /// Waits for a successful probe after this one, and returns all after this one.
-fn until_probe(container: &Container, last: Option<&Probe>) -> Result<Vec<Probe>> {
+fn until_probe(container: &Container, last: Option<&Probe>) -> Vec<Probe> {
     let mut new = Vec::new();
-    until("a probe is successful", || {
+    eventually("a probe is successful", || {
+        thread::sleep(PAUSE);
         let probes = probes(container).unwrap_or_default();
         new = probes.into_iter().rev().take_while(|probe| Some(probe) != last).collect();
         new.reverse();
         new.last().is_some_and(|probe| probe.exit_code == 0)
-    })?;
-    Ok(new)
+    });
+    new
 }
 
 /// The last five probes.
 fn probes(container: &Container) -> Result<Vec<Probe>> {
     Ok(Container::find(&container.id)?.state.health.log)
-}
-
-fn until(what: &str, mut holds: impl FnMut() -> bool) -> Result<Duration> {
-    let start = Instant::now();
-    while !holds() {
-        ensure!(start.elapsed() < LONG, "not within {LONG:?}: {what}");
-        thread::sleep(PAUSE);
-    }
-    Ok(start.elapsed())
 }

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 
 use super::limits::serves_again;
 use super::{Fault, Observed, Run};
-use crate::load::{Counts, Reconnect};
+use crate::load::Reconnect;
 use crate::pool::{ClientPool, per_second};
 use crate::service::AT_THE_LIMIT;
 
@@ -60,14 +60,10 @@ fn above_the_limit(run: &Run) -> Observed {
     pool.wait_for(2 * 200);
     let health = run.probes(service.address, probes);
     let counts = pool.stop()?;
-    let seconds = start.elapsed().as_secs_f64();
-    let Counts { right, rejected, lost, wrong, .. } = counts;
-    let figures = format!(
-        "in {seconds:.0} s {right} responses, {rejected} times 503 with Retry-After, {lost} cut off, \
-         {wrong} wrong"
-    );
+    let figures = format!("in {:.0} s {counts}", start.elapsed().as_secs_f64());
     let health = health.with_context(|| figures.clone())?;
-    ensure!(right > 0 && rejected > 0 && wrong == 0, "{figures}: {:?}", counts.no_errors());
+    let is_right = counts.right > 0 && counts.rejected > 0 && counts.wrong == 0;
+    ensure!(is_right, "{figures}: {:?}", counts.no_errors());
     let back = serves_again(&service);
     Ok(format!("{figures}; {health}; serves {back} after they left"))
 }
