@@ -6,6 +6,7 @@ mod crash;
 mod disk;
 mod healing;
 mod limits;
+mod postgres;
 mod saturation;
 
 use std::any::Any;
@@ -47,6 +48,9 @@ type Observed = Result<String>;
 
 /// A fault: its name, and what to do.
 type Fault = (&'static str, fn(&Run) -> Observed);
+
+/// A fault that is made from data.
+type FaultOfRow = (String, Box<dyn Fn(&Run) -> Observed>);
 
 const GROUPS: [&[Fault]; 5] =
     [&saturation::FAULTS, &limits::FAULTS, &crash::FAULTS, &disk::FAULTS, &healing::FAULTS];
@@ -130,12 +134,14 @@ impl Run {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let faults = GROUPS.into_iter().flatten().filter(|(name, _)| name.contains(&args.only));
+    let faults = GROUPS.into_iter().flatten();
+    let faults =
+        faults.map(|(name, fault)| -> FaultOfRow { ((*name).to_owned(), Box::new(*fault)) });
+    let faults = faults.chain(postgres::faults()).filter(|(name, _)| name.contains(&args.only));
     let faults: Vec<_> = faults.collect();
     ensure!(!faults.is_empty(), "no fault has {:?} in its name", args.only);
     let artifacts = Artifacts::get(None)?;
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();
-    let seed = args.seed.unwrap_or(now.as_secs());
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     let run = Run {
         artifacts,
         deployment: OnceCell::new(),

@@ -25,7 +25,7 @@ use tempfile::TempDir;
 
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
-pub use scenario::{End, Observed, Scenario};
+pub use scenario::{End, NotSo, Observed, Scenario};
 
 const MISSING: &str =
     "Skipped: PostgreSQL or PgBouncer is not installed (apt-get install postgresql pgbouncer)";

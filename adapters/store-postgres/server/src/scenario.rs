@@ -5,6 +5,8 @@
 //! [`Observed::check`] compares what their clients observed with the row.
 
 use std::collections::HashSet;
+use std::error::Error;
+use std::fmt;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -53,6 +55,18 @@ pub struct Observed {
     /// The warnings in the log, without their times.
     pub warnings: Vec<String>,
 }
+
+/// What should have been so.
+#[derive(Debug)]
+pub struct NotSo(&'static str);
+
+impl fmt::Display for NotSo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "not so: {}", self.0)
+    }
+}
+
+impl Error for NotSo {}
 
 impl Scenario {
     /// The rows that are made through a pooler too: those in which it loses its sessions.
@@ -196,14 +210,27 @@ impl Scenario {
 }
 
 impl Observed {
+    /// The figures, on one line.
+    pub fn report(&self, end: &End) -> String {
+        let recovery = match self.failures {
+            0 => "no lookup failed".to_owned(),
+            _ => format!(
+                "the last failure came {} ms after the server was back, when a login took {} ms",
+                self.recovery(end).as_millis(),
+                end.login.as_millis()
+            ),
+        };
+        let (longest, causes) = (self.longest.as_millis(), self.warnings.len());
+        format!("the longest lookup took {longest} ms; {recovery}; {causes} causes in the log")
+    }
+
     /// The time from the end of the event to the last failure.
-    pub fn recovery(&self, end: &End) -> Duration {
+    fn recovery(&self, end: &End) -> Duration {
         self.last_failure.map_or(Duration::ZERO, |last| last.saturating_duration_since(end.at))
     }
 
-    /// Compares this with the row. No lookup may have taken `latest` or longer. An error says what
-    /// should have been so.
-    pub fn check(&self, fault: &Fault, end: &End, latest: Duration) -> Result<(), &'static str> {
+    /// Compares this with the row. No lookup may have taken `latest` or longer.
+    pub fn check(&self, fault: &Fault, end: &End, latest: Duration) -> Result<(), NotSo> {
         let all_succeed = fault.meanwhile == Meanwhile::Succeed;
         let mut known = HashSet::new();
         let expected = [
@@ -215,6 +242,8 @@ impl Observed {
             (self.warnings.iter().all(|line| known.insert(line)), "a cause is logged once"),
             (!self.warnings.iter().any(|it| it.contains("secret")), "no line shows the password"),
         ];
-        expected.into_iter().try_for_each(|(holds, what)| if holds { Ok(()) } else { Err(what) })
+        expected
+            .into_iter()
+            .try_for_each(|(holds, what)| if holds { Ok(()) } else { Err(NotSo(what)) })
     }
 }

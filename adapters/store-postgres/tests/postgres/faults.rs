@@ -66,19 +66,16 @@ fn check(fault: &'static Fault, has_pooler: bool) {
         warnings: running.log.warnings(),
     };
     let report = format!(
-        "{}: {} lookups, {} failed {causes:#?}, the longest took {:?}, recovery {:?}, a login {:?}, \
-         {:#?}",
+        "{}: of {} lookups {} failed {causes:#?}, {}, {:#?}",
         fault.name,
         lookups.len(),
         observed.failures,
-        observed.longest,
-        observed.recovery(&end),
-        end.login,
+        observed.report(&end),
         running.log.lines()
     );
     println!("{report}");
     let checked = observed.check(fault, &end, deadline + SLACK);
-    checked.unwrap_or_else(|expected| panic!("not so: {expected}: {report}"));
+    checked.unwrap_or_else(|not_so| panic!("{not_so}: {report}"));
 }
 
 /// Lookups from two threads, eight at once on each.
