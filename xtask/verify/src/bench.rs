@@ -54,7 +54,7 @@ pub(crate) struct Args {
     /// Where databases are put; a start depends on the file system [default: target]
     #[arg(long, value_name = "FOLDER")]
     folder: Option<PathBuf>,
-    /// Write all of it as JSON too
+    /// Write all of it as JSON; with -, to standard output, instead of the tables
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 }
@@ -124,7 +124,9 @@ impl Bench {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let json = args.json.as_ref().map(File::create).transpose().context("cannot write the JSON")?;
+    let to_stdout = args.json.as_deref() == Some(Path::new("-"));
+    let json = args.json.as_ref().filter(|_| !to_stdout).map(File::create).transpose();
+    let json = json.context("cannot write the JSON")?;
     let peers = match &args.peers {
         Some(folder) => Peer::all(folder, &args.only)?,
         None => Vec::new(),
@@ -149,12 +151,16 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     for part in chosen(&args.parts) {
         eprintln!("--- {part:?}");
         let found = bench.measure(part).with_context(|| format!("{part:?}"))?;
-        println!("{found}");
+        if !to_stdout {
+            println!("{found}");
+        }
         errors += found.rows.iter().map(|row| row.errors).sum::<u64>();
         report.parts.insert(part, found);
     }
     if let Some(file) = json {
         serde_json::to_writer_pretty(file, &report)?;
+    } else if to_stdout {
+        println!("{}", serde_json::to_string_pretty(&report)?);
     }
     let figures = report.parts.values().flat_map(|found| &found.figures);
     let goals: Vec<_> = figures.filter_map(|figure| figure.met).collect();

@@ -2,8 +2,7 @@
 //! for `e2e`, `soak` and the faults that need an engine. One run at a time has the engine: a second
 //! one would remove the services and the swarm of the first.
 
-use std::fs::{self, File, TryLockError};
-use std::io;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,25 +23,32 @@ pub(crate) struct Deployment {
     _swarm: Option<Cleanup>,
     pub(crate) folder: Scratch,
     name: &'static str,
+    binaries: Option<PathBuf>,
     _lock: File,
 }
 
 impl Deployment {
     /// Needs an engine. Waits for other runs on it, joins a swarm if the engine is in none, and
     /// removes what a former run that was killed may have left.
-    pub(crate) fn prepare(name: &'static str) -> Result<Self> {
+    pub(crate) fn prepare(name: &'static str, binaries: Option<PathBuf>) -> Result<Self> {
         let lock = lock()?;
         let swarm = join_swarm()?;
         let folder = Scratch::new(&target().join(name))?;
         let mut destroy = under_name(name, &folder.path, &["destroy", "--all"], "")?;
         read(&mut destroy)?;
         let service = Cleanup::new(move || drop(destroy.output()));
-        Ok(Self { _service: service, _swarm: swarm, folder, name, _lock: lock })
+        // Commands run in the root of the workspace, wherever this one was typed.
+        let binaries = binaries.map(std::path::absolute).transpose()?;
+        Ok(Self { _service: service, _swarm: swarm, folder, name, binaries, _lock: lock })
     }
 
     /// `cargo xtask` under the name of the deployment, with these keys of deploy.toml changed.
     pub(crate) fn command(&self, args: &[&str], changes: &str) -> Result<Command> {
-        under_name(self.name, &self.folder.path, args, changes)
+        let mut command = under_name(self.name, &self.folder.path, args, changes)?;
+        if let (Some(folder), "deploy" | "image") = (&self.binaries, args[0]) {
+            command.arg("--binaries").arg(folder);
+        }
+        Ok(command)
     }
 
     /// Runs it to its end, which must be this exit status, and returns its output.
@@ -88,18 +94,12 @@ fn lock() -> Result<File> {
     let engine = engine.context("no engine answers; .ci/run starts one")?;
     // Several checkouts may share an engine.
     let path = std::env::temp_dir().join(format!("verify-{engine}.lock"));
-    let cannot_lock = || format!("cannot lock {}", path.display());
     let file = File::options().append(true).create(true).open(&path);
-    let file = file.with_context(cannot_lock)?;
-    let locked = match file.try_lock() {
-        Err(TryLockError::WouldBlock) => {
-            let holder = fs::read_to_string(&path)?;
-            eprintln!("Waiting for {} ({})", holder.trim(), path.display());
-            file.lock()
-        }
-        tried => tried.map_err(io::Error::from),
-    };
-    locked.with_context(cannot_lock)?;
+    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
+    if file.try_lock().is_err() {
+        eprintln!("Waiting for {} ({})", fs::read_to_string(&path)?.trim(), path.display());
+        file.lock()?;
+    }
     let command = std::env::args().skip(1).collect::<Vec<_>>().join(" ");
     fs::write(&path, format!("process {}: cargo xtask {command}", std::process::id()))?;
     Ok(file)

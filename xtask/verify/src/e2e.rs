@@ -2,6 +2,7 @@
 //! runs `cargo xtask` as users do, and leaves the engine as it was. Measurements are not here.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -59,10 +60,10 @@ struct Fixture {
     address: SocketAddr,
 }
 
-pub(crate) fn run() -> Result<()> {
+pub(crate) fn run(binaries: Option<PathBuf>) -> Result<()> {
     let start = Instant::now();
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let deployment = Deployment::prepare(NAME)?;
+    let deployment = Deployment::prepare(NAME, binaries)?;
     let fixture = Fixture { deployment, address };
     for (number, (name, step)) in STEPS.iter().enumerate() {
         println!("--- {} of {}: {name}", number + 1, STEPS.len());

@@ -37,7 +37,11 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     /// Run the whole life of the service on a real engine, under names of its own
-    E2e,
+    E2e {
+        /// Take the binaries from here instead of building them
+        #[arg(long, value_name = "FOLDER")]
+        binaries: Option<std::path::PathBuf>,
+    },
     /// Put the static binaries through overload, faults and attacks, and print a table
     Faults(faults::Args),
     /// Measure the static binaries: throughput against a floor, memory, start, size, growth
@@ -70,7 +74,7 @@ fn run(task: Task) -> Result<ExitCode> {
     setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
     let done = |()| ExitCode::SUCCESS;
     match task {
-        Task::E2e => e2e::run().map(done),
+        Task::E2e { binaries } => e2e::run(binaries).map(done),
         Task::Faults(args) => faults::run(&args),
         Task::Bench(args) => bench::run(args),
         Task::Floor(args) => bench::floor::run(&args).map(done),

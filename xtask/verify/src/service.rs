@@ -96,8 +96,8 @@ impl Usage {
 /// A start of the service with its database in `folder`, without settings from the environment.
 pub(crate) fn command(binary: &Path, folder: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(binary);
-    command.current_dir(folder).args(["--address=127.0.0.1", "--port=0"]).args(args);
-    command.env_clear();
+    command.current_dir(folder).env_clear();
+    command.args(["--address=127.0.0.1", "--port=0"]).args(args);
     command
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
-    let deployment = Deployment::prepare(NAME)?;
+    let deployment = Deployment::prepare(NAME, None)?;
     let changes = format!("environment.ACCOUNTSERVICE_METRICS_PORT = \"{METRICS_PORT}\"");
     deployment.run_inside(&["deploy"], &changes, 0)?;
     let container = Container::only(NAME)?;

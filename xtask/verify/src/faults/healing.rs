@@ -64,7 +64,7 @@ fn stops(run: &Run) -> Observed {
 
 /// Forces containers with these settings unhealthy; they must be replaced in this way.
 fn heals(run: &Run, changes: &str, way: &str) -> Observed {
-    let times = if run.long { 20_u8 } else { 5 };
+    let times = if run.long { 20_u8 } else { 3 };
     run.does(format!("{times} times `cargo xtask heal`, at random moments; {changes}"));
     let deployment = deployment(run)?;
     deployment.run_inside(&["deploy"], changes, 0)?;
@@ -103,7 +103,7 @@ fn deployment(run: &Run) -> Result<&Deployment> {
         return Ok(deployment);
     }
     read(&mut docker(&["info"])).context(Skipped("no engine answers"))?;
-    let deployment = Deployment::prepare(NAME)?;
+    let deployment = Deployment::prepare(NAME, None)?;
     deployment.run_inside(&["deploy"], "", 0)?;
     Ok(run.deployment.get_or_init(|| deployment))
 }
