@@ -127,14 +127,11 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let to_stdout = args.json.as_deref() == Some(Path::new("-"));
     let json = args.json.as_ref().filter(|_| !to_stdout).map(File::create).transpose();
     let json = json.context("cannot write the JSON")?;
-    let peers = match &args.peers {
-        Some(folder) => Peer::all(folder, &args.only)?,
-        None => Vec::new(),
-    };
+    let peers = args.peers.as_deref().map(|folder| Peer::all(folder, &args.only)).transpose()?;
     let parent = args.folder.clone().unwrap_or_else(target).join("bench");
     let bench = Bench {
         artifacts: Artifacts::get(args.binaries.as_deref())?,
-        peers,
+        peers: peers.unwrap_or_default(),
         cores: Cores::find()?,
         scratch: Scratch::new(&parent)?,
         args,

@@ -4,7 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -68,9 +68,8 @@ impl Container {
 
     /// The one running container of a service, which must be healthy.
     pub(crate) fn only(service: &str) -> Result<Self> {
-        let mut containers = Self::of(service)?;
-        ensure!(containers.len() == 1, "{service} has {} containers, not 1", containers.len());
-        let container = containers.pop().context("there is a container")?;
+        let count = |all: Vec<_>| anyhow!("{service} has {} containers, not 1", all.len());
+        let [container] = <[Self; 1]>::try_from(Self::of(service)?).map_err(count)?;
         ensure!(container.is_healthy(), "the container is {}", container.state.health.status);
         Ok(container)
     }

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
 use crate::availability::AvailabilityProbe;
@@ -225,16 +225,13 @@ fn destroys(fixture: &Fixture) -> Result<()> {
     ];
     for mut list in lists {
         let found = read(&mut list)?;
-        if !found.is_empty() {
-            bail!("`{}` still finds {found}", show(&list));
-        }
+        ensure!(found.is_empty(), "`{}` still finds {found}", show(&list));
     }
     Ok(())
 }
 
 /// The image with its tag.
 fn image() -> Result<String> {
-    let list = ["image", "ls", "--format={{.Repository}}:{{.Tag}}", IMAGE];
-    let list = read(&mut docker(&list))?;
+    let list = read(&mut docker(&["image", "ls", "--format={{.Repository}}:{{.Tag}}", IMAGE]))?;
     list.lines().next().map(str::to_owned).context("there is no image")
 }

@@ -58,7 +58,7 @@ pub(super) fn run(bench: &Bench) -> Result<Findings> {
     let after = server.memory_at_rest()?;
     figures.push(Figure::new("requests", float(count), "requests"));
     figures.push(kib("growth after these requests", after - before).goal(GROWTH));
-    Ok(figures.into())
+    Ok(Findings { figures, ..Findings::default() })
 }
 
 /// Sends at least this many requests, with few and with many connections in turn.

@@ -63,12 +63,6 @@ pub(super) enum Goal {
     AtLeast(f64),
 }
 
-impl From<Vec<Figure>> for Findings {
-    fn from(figures: Vec<Figure>) -> Self {
-        Self { rows: Vec::new(), figures }
-    }
-}
-
 impl Figure {
     pub(super) fn new(name: impl Into<String>, value: f64, unit: &'static str) -> Self {
         Self { name: name.into(), value, unit, goal: None, met: None }
