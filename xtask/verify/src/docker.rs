@@ -70,12 +70,9 @@ impl Container {
     pub(crate) fn only(service: &str) -> Result<Self> {
         let count = |all: Vec<_>| anyhow!("{service} has {} containers, not 1", all.len());
         let [container] = <[Self; 1]>::try_from(Self::of(service)?).map_err(count)?;
-        ensure!(container.is_healthy(), "the container is {}", container.state.health.status);
+        let status = &container.state.health.status;
+        ensure!(status == "healthy", "the container is {status}");
         Ok(container)
-    }
-
-    pub(crate) fn is_healthy(&self) -> bool {
-        self.state.health.status == "healthy"
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) const FAULTS: [Fault; 4] = [
 const NAME: &str = "accountservice-faults";
 /// Between two looks at a container.
 const PAUSE: Duration = Duration::from_millis(200);
+/// How long the replacement of a container may take.
+const LONG: Duration = Duration::from_mins(1);
 /// In seconds, on average, on a busy machine.
 const HEALED: f64 = 15.0;
 
@@ -53,12 +55,12 @@ fn stops(run: &Run) -> Observed {
     deployment(run)?;
     let before = Container::only(NAME)?;
     signal(&before, "STOP")?;
-    let (stopped_at, is_new) =
-        (Instant::now(), |it: &Container| it.id != before.id && it.is_healthy());
-    eventually("a new container is healthy", || {
+    let stopped_at = Instant::now();
+    let is_new = |it: &Container| it.id != before.id && it.state.health.status == "healthy";
+    while !Container::of(NAME).is_ok_and(|containers| containers.iter().any(is_new)) {
+        ensure!(stopped_at.elapsed() < LONG, "no new container is healthy within {LONG:?}");
         thread::sleep(PAUSE);
-        Container::of(NAME).is_ok_and(|containers| containers.iter().any(is_new))
-    });
+    }
     Ok(format!("a new container is healthy after {:.1} s", stopped_at.elapsed().as_secs_f64()))
 }
 
