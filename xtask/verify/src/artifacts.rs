@@ -22,19 +22,19 @@ const SHARED: &str = r#"
 pub(crate) struct Artifacts {
     pub(crate) service: PathBuf,
     pub(crate) probe: PathBuf,
+    /// Where the binaries are, unless they are built.
+    folder: Option<PathBuf>,
     shared: OnceCell<PathBuf>,
 }
 
 impl Artifacts {
     /// Takes the binaries of this folder, or builds them.
     pub(crate) fn get(folder: Option<&Path>) -> Result<Self> {
-        let binaries = folder
-            .map(std::path::absolute)
-            .transpose()?
-            .map_or_else(|| build(&target(), "--host=hyper"), Ok)?;
+        let folder = folder.map(std::path::absolute).transpose()?;
+        let binaries = folder.clone().map_or_else(|| build(&target(), "--host=hyper"), Ok)?;
         let (service, probe) =
             (file(&binaries, "accountservice")?, file(&binaries, "healthchecker")?);
-        Ok(Self { service, probe, shared: OnceCell::new() })
+        Ok(Self { service, probe, folder, shared: OnceCell::new() })
     }
 
     /// The service with the shared store, as `deploy` builds it for a database. The tests of xtask
@@ -50,11 +50,13 @@ impl Artifacts {
         let built = file(&built, "accountservice")?;
         Ok(self.shared.get_or_init(|| built))
     }
-}
 
-/// The host for AWS Lambda.
-pub(crate) fn bootstrap() -> Result<PathBuf> {
-    file(&build(&target(), "--host=lambda")?, "bootstrap")
+    /// The host for AWS Lambda, from the same folder if it is there, or built now.
+    pub(crate) fn bootstrap(&self) -> Result<PathBuf> {
+        let given = self.folder.as_ref().map(|folder| folder.join("bootstrap"));
+        let built = || file(&build(&target(), "--host=lambda")?, "bootstrap");
+        given.filter(|path| path.is_file()).map_or_else(built, Ok)
+    }
 }
 
 fn file(folder: &Path, name: &str) -> Result<PathBuf> {

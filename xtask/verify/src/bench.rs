@@ -125,27 +125,26 @@ impl Bench {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let to_stdout = args.json.as_deref() == Some(Path::new("-"));
-    let json = args.json.as_ref().filter(|_| !to_stdout).map(File::create).transpose();
-    let json = json.context("cannot write the JSON")?;
+    let create =
+        |it: &PathBuf| File::create(it).with_context(|| format!("cannot create {}", it.display()));
+    let json = args.json.as_ref().filter(|_| !to_stdout).map(create).transpose()?;
     let peers = args.peers.as_deref().map(|folder| Peer::all(folder, &args.only)).transpose()?;
-    let parent = args.folder.clone().unwrap_or_else(target).join("bench");
     let bench = Bench {
         artifacts: Artifacts::get(args.binaries.as_deref())?,
         peers: peers.unwrap_or_default(),
         cores: Cores::find()?,
-        scratch: Scratch::new(&parent)?,
+        scratch: Scratch::new(&args.folder.clone().unwrap_or_else(target).join("bench"))?,
         args,
     };
-    let args = &bench.args;
     let mut report = Report {
         machine: Machine::look(&bench.scratch.path),
         command: std::env::args().skip(1).collect(),
-        rounds: args.rounds,
-        seconds_per_sample: args.seconds.as_secs_f64(),
+        rounds: bench.args.rounds,
+        seconds_per_sample: bench.args.seconds.as_secs_f64(),
         parts: BTreeMap::new(),
     };
     let mut errors = 0;
-    for part in chosen(&args.parts) {
+    for part in chosen(&bench.args.parts) {
         eprintln!("--- {part:?}");
         let found = bench.measure(part).with_context(|| format!("{part:?}"))?;
         if !to_stdout {

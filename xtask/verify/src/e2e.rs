@@ -63,8 +63,7 @@ struct Fixture {
 pub(crate) fn run(binaries: Option<PathBuf>) -> Result<()> {
     let start = Instant::now();
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
-    let deployment = Deployment::prepare(NAME, binaries)?;
-    let fixture = Fixture { deployment, address };
+    let fixture = Fixture { deployment: Deployment::prepare(NAME, binaries)?, address };
     for (number, (name, step)) in STEPS.iter().enumerate() {
         println!("--- {} of {}: {name}", number + 1, STEPS.len());
         let start = Instant::now();

@@ -49,8 +49,8 @@ enum Task {
     /// Every figure that has a goal is shown with it. A missed goal is no failure; a wrong or a lost
     /// response is. Needs Linux and two cores; takes five minutes, and an idle machine.
     ///
-    /// l64 means 64 keep-alive connections with one request in flight on each. The floor is an epoll
-    /// loop that parses nothing. The tables show medians; min and max are samples.
+    /// l64 means 64 keep-alive connections with one request in flight on each. The service has one
+    /// worker and its metrics on; the floor is an epoll loop. The tables show medians.
     Bench(bench::Args),
     /// The server that `bench` compares with
     #[command(hide = true)]

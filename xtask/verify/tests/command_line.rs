@@ -24,7 +24,11 @@ fn a_wrong_command_line_is_refused_before_anything_is_built() {
         (&["bench", "--only=xitca"], 2, "--peers <FOLDER>"),
         (&["bench", nowhere], 1, "cannot find /nowhere/build.sh"),
         (&["bench", nowhere, "--only=xitca,no"], 1, "there is no peer \"no\", only axum actix"),
-        (&["bench", "size", "--json=/nowhere/a.json"], 1, "cannot write the JSON: No such file"),
+        (
+            &["bench", "size", "--json=/nowhere/a.json"],
+            1,
+            "cannot create /nowhere/a.json: No such file",
+        ),
         (&["bench", "size", "--binaries=/nowhere"], 1, "there is no /nowhere/accountservice"),
         (&["faults", "--only=nothing"], 1, "no fault has \"nothing\" in its name"),
         (&["soak", "--minutes=0"], 2, "'--minutes <N>': 0 is not in 1.."),

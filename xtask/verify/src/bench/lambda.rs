@@ -11,7 +11,6 @@ use http::Request;
 use super::Bench;
 use super::report::{Figure, Findings, Goal};
 use super::rounds::median;
-use crate::artifacts::bootstrap;
 use crate::invoke::Function;
 use crate::service::Usage;
 
@@ -24,7 +23,7 @@ const START: Goal = Goal::AtMost(8.0);
 const INVOCATIONS: u32 = 20_000;
 
 pub(super) fn run(bench: &Bench) -> Result<Findings> {
-    let binary = bootstrap()?;
+    let binary = bench.artifacts.bootstrap()?;
     let start = |number| {
         let mut command = Command::new(&binary);
         command.env_clear();
